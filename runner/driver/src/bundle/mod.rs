@@ -1,0 +1,141 @@
+//! Bundles: what each executor does with one, and what it leaves to be committed.
+
+pub(crate) mod elements;
+mod grouping;
+mod nested;
+pub(crate) mod operators;
+pub(crate) mod sdk;
+mod split;
+mod state;
+
+use std::sync::Arc;
+
+use dataflume_engine::store::{MemoryStore, Store, WriteBatch};
+use dataflume_engine::{BundleFailure, DataHandle, Effects};
+use dataflume_graph::plan::{ExecutableStage, Plan, Stage, StageKind};
+use dataflume_harness::Worker;
+use dataflume_model::ids::{BundleId, PCollectionId};
+use dataflume_model::windowed::WindowedCodec;
+
+use crate::data::cut::{CutOutput, CutSpec, OutputCutter};
+use crate::data::{DataError, DataOptions, DataStore};
+use crate::job::DriverOptions;
+use crate::metrics::JobMetrics;
+use crate::side_input::{SideInputDelta, SideInputStore};
+
+/// What all bundles of a job share.
+pub(crate) struct BundleContext {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) data: Arc<DataStore>,
+    /// By PCollection.
+    pub(crate) cut: Vec<Arc<CutSpec>>,
+    pub(crate) side_inputs: Arc<SideInputStore>,
+    /// User state, timers, and the state of streaming groupings.
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) metrics: Arc<JobMetrics>,
+    pub(crate) memory_budget_bytes: u64,
+}
+
+impl BundleContext {
+    pub(crate) fn new(
+        plan: &Arc<Plan>,
+        options: &DriverOptions,
+        data: DataOptions,
+        metrics: Arc<JobMetrics>,
+    ) -> Result<Self, DataError> {
+        let cut = plan.pcollections.iter().map(|p| Arc::new(CutSpec::of(plan, p.id, &options.cut)));
+        let data = Arc::new(DataStore::open(data)?);
+        Ok(Self {
+            cut: cut.collect(),
+            side_inputs: Arc::new(SideInputStore::new(plan, data.clone())),
+            data,
+            plan: plan.clone(),
+            store: Arc::new(MemoryStore::default()),
+            metrics,
+            memory_budget_bytes: options.memory_budget_bytes,
+        })
+    }
+
+    pub(crate) fn codec(&self, pcollection: PCollectionId) -> WindowedCodec {
+        let pcollection = self.plan.pcollection(pcollection);
+        WindowedCodec::new(pcollection.coder.clone(), pcollection.windowing.kind.clone())
+    }
+
+    /// How the elements of a stage's main input are encoded: all of the union alike.
+    pub(crate) fn input_codec(&self, stage: &Stage) -> Result<WindowedCodec, BundleFailure> {
+        let first = stage.inputs.first();
+        first.map(|input| self.codec(*input)).ok_or_else(|| broken(stage, "has no input"))
+    }
+
+    pub(crate) fn cutter(&self, pcollection: PCollectionId) -> OutputCutter {
+        OutputCutter::new(self.cut[pcollection.index()].clone(), self.data.clone())
+    }
+}
+
+/// A finished bundle's effects, invisible until they are committed.
+pub(crate) struct Staged {
+    pub(crate) effects: Effects,
+    pub(crate) writes: WriteBatch,
+    pub(crate) feeds: Vec<SideInputDelta>,
+    /// The worker and the instruction's id there.
+    pub(crate) ran_on: Option<(Worker, String)>,
+}
+
+impl Staged {
+    pub(crate) fn new() -> Self {
+        Self {
+            effects: Effects::default(),
+            writes: WriteBatch::default(),
+            feeds: Vec::new(),
+            ran_on: None,
+        }
+    }
+
+    /// Adds what was cut from one output.
+    pub(crate) fn add(&mut self, mut output: CutOutput) {
+        self.effects.deliveries.append(&mut output.take_deliveries());
+        self.feeds.extend(output.take_feeds());
+    }
+
+    /// Makes everything but the engine's part durable and visible.
+    pub(crate) fn commit(self: Box<Self>, context: &BundleContext) -> Result<(), String> {
+        if !self.writes.writes.is_empty() {
+            context.store.commit(self.writes).map_err(|error| error.to_string())?;
+        }
+        for feed in self.feeds {
+            context.side_inputs.commit(feed).map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// Forgets everything.
+    pub(crate) fn discard(self: Box<Self>, context: &BundleContext) {
+        let delivered = self.effects.deliveries.iter().flat_map(|(_, handles)| handles);
+        let residuals = self.effects.residuals.iter().map(|data| &data.handle);
+        let ids: Vec<_> = delivered.chain(residuals).map(|handle: &DataHandle| handle.id).collect();
+        context.data.release(ids);
+    }
+}
+
+/// The stage as one that runs in an SDK.
+pub(crate) fn executable(stage: &Stage) -> Result<&ExecutableStage, BundleFailure> {
+    match &stage.kind {
+        StageKind::Executable(executable) => Ok(executable),
+        _ => Err(broken(stage, "does not run in an SDK")),
+    }
+}
+
+/// The plan contradicts itself: retrying won't help, and the text says where.
+pub(crate) fn broken(stage: &Stage, what: &str) -> BundleFailure {
+    BundleFailure::Failed(format!("internal error: stage {} ({}) {what}", stage.id, stage.name))
+}
+
+/// Data could not be stored, read or understood.
+pub(crate) fn data_failure(error: impl std::fmt::Display) -> BundleFailure {
+    BundleFailure::Failed(error.to_string())
+}
+
+/// How bundles are called on their workers.
+pub(crate) fn instruction_id(bundle: BundleId) -> String {
+    format!("bundle-{}", bundle.0)
+}

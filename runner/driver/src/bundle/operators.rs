@@ -1,0 +1,132 @@
+//! Bundles that the runner executes itself.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dataflume_engine::{Bundle, BundleFailure, Work};
+use dataflume_graph::plan::{Stage, StageKind, TestStream};
+use dataflume_model::ids::PCollectionId;
+use dataflume_model::pane::PaneInfo;
+use dataflume_model::time::EventTime;
+use dataflume_model::window::Window;
+use dataflume_proto::pipeline::test_stream_payload::event::Event;
+
+use super::{BundleContext, Staged, broken, data_failure};
+use crate::data::cut::OutputCutter;
+
+/// Executes a bundle on a thread that may block: it reads and writes data, and nothing else.
+pub(crate) async fn execute(
+    context: Arc<BundleContext>,
+    bundle: Bundle,
+) -> Result<Box<Staged>, BundleFailure> {
+    let run = tokio::task::spawn_blocking(move || run(&context, &bundle));
+    match run.await {
+        Ok(result) => result,
+        Err(panic) => Err(BundleFailure::Failed(format!("internal error: {panic}"))),
+    }
+}
+
+fn run(context: &BundleContext, bundle: &Bundle) -> Result<Box<Staged>, BundleFailure> {
+    let stage = context.plan.stage(bundle.stage);
+    match (&stage.kind, &bundle.work) {
+        (StageKind::Impulse, Work::Impulse) => impulse(context, stage),
+        (StageKind::TestStream(stream), Work::TestStreamEvent(index)) => {
+            test_stream(context, stage, stream, *index)
+        }
+        (StageKind::Identity, Work::Elements(_)) => {
+            let mut cutter = context.cutter(output(stage)?);
+            for chunk in chunks(context, bundle) {
+                cutter.push(chunk?).map_err(data_failure)?;
+            }
+            finish([cutter])
+        }
+        (StageKind::GroupByKey(group), Work::Elements(_)) if group.at_end_of_input => {
+            super::grouping::at_end(context, stage, group, bundle)
+        }
+        (StageKind::GroupByKey(group), Work::Elements(_) | Work::Timers(_)) => {
+            super::grouping::streaming(context, stage, group, bundle)
+        }
+        (_, work) => Err(broken(stage, &format!("can't execute {work:?} on the runner"))),
+    }
+}
+
+/// The stage's only output.
+pub(super) fn output(stage: &Stage) -> Result<PCollectionId, BundleFailure> {
+    stage.outputs.first().copied().ok_or_else(|| broken(stage, "has no output"))
+}
+
+pub(super) fn finish(
+    cutters: impl IntoIterator<Item = OutputCutter>,
+) -> Result<Box<Staged>, BundleFailure> {
+    let mut staged = Box::new(Staged::new());
+    for cutter in cutters {
+        staged.add(cutter.finish().map_err(data_failure)?);
+    }
+    Ok(staged)
+}
+
+/// All chunks of a bundle's input, read as they are needed.
+pub(super) fn chunks(
+    context: &BundleContext,
+    bundle: &Bundle,
+) -> impl Iterator<Item = Result<Bytes, BundleFailure>> {
+    let pieces = match &bundle.work {
+        Work::Elements(pieces) => pieces.as_slice(),
+        _ => &[],
+    };
+    pieces.iter().flat_map(|piece| {
+        let (chunks, error) = match context.data.read(piece.handle.id) {
+            Ok(chunks) => (Some(chunks), None),
+            Err(error) => (None, Some(Err(data_failure(error)))),
+        };
+        let chunks = chunks.into_iter().flatten().map(|chunk| chunk.map_err(data_failure));
+        error.into_iter().chain(chunks)
+    })
+}
+
+fn impulse(context: &BundleContext, stage: &Stage) -> Result<Box<Staged>, BundleFailure> {
+    let output = output(stage)?;
+    let mut element = header(context, output, EventTime::MIN)?;
+    // An empty byte string, nested: its length.
+    element.push(0);
+    let mut cutter = context.cutter(output);
+    cutter.push(element.into()).map_err(data_failure)?;
+    finish([cutter])
+}
+
+fn header(
+    context: &BundleContext,
+    pcollection: PCollectionId,
+    timestamp: EventTime,
+) -> Result<Vec<u8>, BundleFailure> {
+    let mut bytes = Vec::new();
+    let codec = context.codec(pcollection);
+    codec
+        .encode_header(timestamp, &[Window::Global], &PaneInfo::NO_FIRING, &mut bytes)
+        .map_err(data_failure)?;
+    Ok(bytes)
+}
+
+fn test_stream(
+    context: &BundleContext,
+    stage: &Stage,
+    stream: &TestStream,
+    index: usize,
+) -> Result<Box<Staged>, BundleFailure> {
+    let event = stream.payload.events.get(index).and_then(|event| event.event.as_ref());
+    let Some(Event::ElementEvent(event)) = event else {
+        return Err(broken(stage, "was asked for elements of an event that has none"));
+    };
+    let Some(output) = stream.output(&event.tag) else {
+        let text = format!("the TestStream adds elements to {:?}, an output that it lacks", event.tag);
+        return Err(BundleFailure::Failed(text));
+    };
+    let coder = &context.plan.pcollection(output).coder;
+    let mut cutter = context.cutter(output);
+    for element in &event.elements {
+        let mut bytes = header(context, output, EventTime(element.timestamp))?;
+        super::nested::append(coder, &element.encoded_element, &mut bytes).map_err(data_failure)?;
+        cutter.push(bytes.into()).map_err(data_failure)?;
+    }
+    finish([cutter])
+}

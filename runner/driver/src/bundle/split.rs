@@ -1,0 +1,140 @@
+//! Splitting a bundle that runs: asking the SDK, and dividing the input as it says.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use dataflume_engine::{Fraction, PendingData, Work};
+use dataflume_model::time::EventTime;
+use dataflume_proto::fn_execution::process_bundle_split_request::DesiredSplit;
+use dataflume_proto::fn_execution::process_bundle_split_response::ChannelSplit;
+use dataflume_proto::fn_execution::{
+    BundleApplication, ProcessBundleSplitRequest, ProcessBundleSplitResponse,
+};
+use tokio::sync::mpsc;
+
+use super::sdk::Live;
+use super::{BundleContext, elements, executable};
+use crate::job::Report;
+
+/// What a bundle still answers for, as splits have left it.
+#[derive(Debug, Default)]
+pub(super) struct Input {
+    /// A prefix of what was sent, in order.
+    pub(super) pieces: Vec<PendingData>,
+    /// The part of the element after it that the bundle goes on with.
+    pub(super) roots: Vec<PendingData>,
+}
+
+impl Live {
+    /// Asks for a split and reports what came of it.
+    pub(crate) async fn split(
+        self: Arc<Self>,
+        context: Arc<BundleContext>,
+        fraction: Fraction,
+        reports: mpsc::UnboundedSender<Report>,
+    ) {
+        // The bundle's end is reported under the same lock: a split that the SDK granted is always
+        // heard of first.
+        let mut input = self.input.lock().await;
+        let report = match self.try_split(&context, fraction, &mut input).await {
+            Ok(Some((primary, residual))) => {
+                Report::BundleSplit { bundle: self.bundle.id, primary, residual }
+            }
+            Ok(None) => Report::SplitRefused { bundle: self.bundle.id },
+            Err(error) => {
+                // Part of the input is now in nobody's hands: the bundle can't count.
+                tracing::warn!(bundle = %self.bundle.id, %error, "a split could not be carried out");
+                self.break_off(error);
+                Report::SplitRefused { bundle: self.bundle.id }
+            }
+        };
+        reports.send(report).ok();
+    }
+
+    async fn try_split(
+        &self,
+        context: &BundleContext,
+        fraction: Fraction,
+        input: &mut Input,
+    ) -> Result<Option<(Vec<PendingData>, Vec<PendingData>)>, String> {
+        let Some(handle) = self.handle.get() else { return Ok(None) };
+        let stage = context.plan.stage(self.bundle.stage);
+        let source = executable(stage).map_err(|_| "not in an SDK".to_owned())?.source.clone();
+        let sent: u64 = match &self.bundle.work {
+            Work::Elements(pieces) => pieces.iter().map(|piece| piece.handle.elements).sum(),
+            _ => return Ok(None),
+        };
+        let desired = DesiredSplit {
+            fraction_of_remainder: fraction.as_f64(),
+            allowed_split_points: Vec::new(),
+            estimated_input_elements: i64::try_from(sent).unwrap_or(i64::MAX),
+        };
+        let request = ProcessBundleSplitRequest {
+            instruction_id: String::new(),
+            desired_splits: HashMap::from([(source.clone(), desired)]),
+        };
+        let response = match handle.split(request).await {
+            Ok(response) => response,
+            Err(error) => {
+                tracing::debug!(bundle = %self.bundle.id, %error, "the SDK did not split");
+                return Ok(None);
+            }
+        };
+        let channel = response.channel_splits.iter().find(|split| split.transform_id == source);
+        let Some(channel) = channel.cloned() else { return Ok(None) };
+        self.divide(context, &channel, &response, input).map(Some)
+    }
+
+    fn divide(
+        &self,
+        context: &BundleContext,
+        channel: &ChannelSplit,
+        response: &ProcessBundleSplitResponse,
+        input: &mut Input,
+    ) -> Result<(Vec<PendingData>, Vec<PendingData>), String> {
+        let stage = context.plan.stage(self.bundle.stage);
+        let codec = context.input_codec(stage).map_err(|_| "the stage has no input".to_owned())?;
+        let Work::Elements(sent) = &self.bundle.work else {
+            return Err("only elements can be split".to_owned());
+        };
+        let like = &sent.first().ok_or("the bundle has no input")?.handle;
+        let count = |index: i64, what: &str| {
+            u64::try_from(index).map_err(|_| format!("the SDK split at {what} {index}"))
+        };
+        let primary_count = count(channel.last_primary_element + 1, "last primary element")?;
+        let residual_from = count(channel.first_residual_element, "first residual element")?;
+        let data = &context.data;
+        let (primary, rest) = elements::divide(data, &codec, &input.pieces, primary_count)?;
+        let between = residual_from.checked_sub(primary_count);
+        let between = between.ok_or("the SDK's residual overlaps its primary")?;
+        let (between, mut residual) = elements::divide(data, &codec, &rest, between)?;
+        // Pieces made on the way that nobody keeps. The engine releases those it knows.
+        let known = |id| input.pieces.iter().chain(&residual).any(|kept| kept.handle.id == id);
+        let passing = rest.iter().chain(&between).map(|piece| piece.handle.id);
+        data.release(passing.filter(|id| !known(*id)).collect::<Vec<_>>());
+        let mut roots = Vec::new();
+        for root in &response.primary_roots {
+            roots.push(elements::residual(data, &codec, root.element.clone(), like, None, None)?);
+        }
+        for root in &response.residual_roots {
+            let application = root.application.as_ref().ok_or("a residual root is empty")?;
+            let not_before = super::sdk::delay(root.requested_time_delay.as_ref());
+            let reported = reported_watermark(application);
+            let element = application.element.clone();
+            residual.push(elements::residual(data, &codec, element, like, reported, not_before)?);
+        }
+        input.pieces = primary;
+        input.roots = roots;
+        let primary = input.pieces.iter().chain(&input.roots).cloned().collect();
+        Ok((primary, residual))
+    }
+}
+
+/// The smallest output watermark that a residual promises to keep.
+pub(super) fn reported_watermark(application: &BundleApplication) -> Option<EventTime> {
+    let millis = |time: &prost_types::Timestamp| {
+        time.seconds.saturating_mul(1000).saturating_add(i64::from(time.nanos / 1_000_000))
+    };
+    let watermarks = application.output_watermarks.values();
+    watermarks.map(|time| EventTime(millis(time)).clamp(EventTime::MIN, EventTime::MAX)).min()
+}

@@ -1,0 +1,178 @@
+//! Handles in the making.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dataflume_engine::DataHandle;
+use dataflume_model::ids::KeyGroup;
+use dataflume_model::time::EventTime;
+use smallvec::SmallVec;
+
+use crate::data::error::DataError;
+use crate::data::store::{DataStore, DataWriter};
+
+/// Copied elements are handed to the store in chunks of about this size.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// When to close a handle.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) max_elements: u64,
+    pub(super) target_bytes: u64,
+}
+
+/// Makes handles, one after the other, of elements that may share one.
+#[derive(Debug)]
+pub(super) struct HandleBuilder {
+    store: Arc<DataStore>,
+    limits: Limits,
+    key_group: Option<KeyGroup>,
+    side_inputs_ready_at: SmallVec<[EventTime; 2]>,
+    writer: Option<DataWriter>,
+    /// Elements that were copied and not yet handed to the store.
+    buffer: Vec<u8>,
+    elements: u64,
+    bytes: u64,
+    min_timestamp: EventTime,
+    done: Vec<DataHandle>,
+}
+
+impl HandleBuilder {
+    pub(super) fn new(
+        store: Arc<DataStore>,
+        limits: Limits,
+        key_group: Option<KeyGroup>,
+        side_inputs_ready_at: SmallVec<[EventTime; 2]>,
+    ) -> Self {
+        Self {
+            store,
+            limits,
+            key_group,
+            side_inputs_ready_at,
+            writer: None,
+            buffer: Vec::new(),
+            elements: 0,
+            bytes: 0,
+            min_timestamp: EventTime::MAX,
+            done: Vec::new(),
+        }
+    }
+
+    /// How many elements the open handle may still take.
+    pub(super) fn room_elements(&self) -> u64 {
+        self.limits.max_elements - self.elements
+    }
+
+    /// How many bytes the open handle may still take before it is closed.
+    pub(super) fn room_bytes(&self) -> u64 {
+        self.limits.target_bytes.saturating_sub(self.bytes)
+    }
+
+    /// Adds a slice of whole elements without copying it.
+    pub(super) fn share(
+        &mut self,
+        slice: Bytes,
+        elements: u64,
+        min_timestamp: EventTime,
+    ) -> Result<(), DataError> {
+        self.flush()?;
+        let bytes = slice.len() as u64;
+        self.writer().push(slice)?;
+        self.count(elements, bytes, min_timestamp);
+        self.close_if_full()
+    }
+
+    /// Adds an element, given in parts, by copying it. Says by how much the buffer grew.
+    #[inline]
+    pub(super) fn copy(
+        &mut self,
+        parts: &[&[u8]],
+        timestamp: EventTime,
+    ) -> Result<Buffered, DataError> {
+        let bytes: usize = parts.iter().map(|part| part.len()).sum();
+        let before = self.buffer.len();
+        let mut flushed = 0;
+        if before > 0 && before + bytes > CHUNK_BYTES {
+            self.flush()?;
+            flushed = before;
+        }
+        for part in parts {
+            self.buffer.extend_from_slice(part);
+        }
+        self.count(1, bytes as u64, timestamp);
+        if self.is_full() {
+            flushed += self.buffer.len();
+            self.close()?;
+        }
+        Ok(Buffered { added: bytes, flushed })
+    }
+
+    /// Hands what is buffered to the store.
+    pub(super) fn flush(&mut self) -> Result<(), DataError> {
+        if !self.buffer.is_empty() {
+            let mut buffer = std::mem::take(&mut self.buffer);
+            buffer.shrink_to_fit();
+            self.writer().push(buffer.into())?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(mut self) -> Result<Vec<DataHandle>, DataError> {
+        self.close()?;
+        Ok(std::mem::take(&mut self.done))
+    }
+
+    fn writer(&mut self) -> &mut DataWriter {
+        let Self { writer, store, .. } = self;
+        writer.get_or_insert_with(|| store.writer())
+    }
+
+    #[inline]
+    fn count(&mut self, elements: u64, bytes: u64, min_timestamp: EventTime) {
+        self.elements += elements;
+        self.bytes += bytes;
+        self.min_timestamp = self.min_timestamp.min(min_timestamp);
+    }
+
+    fn is_full(&self) -> bool {
+        self.elements >= self.limits.max_elements || self.bytes >= self.limits.target_bytes
+    }
+
+    fn close_if_full(&mut self) -> Result<(), DataError> {
+        if self.is_full() { self.close() } else { Ok(()) }
+    }
+
+    fn close(&mut self) -> Result<(), DataError> {
+        self.flush()?;
+        if let Some(writer) = self.writer.take() {
+            self.done.push(DataHandle {
+                id: self.store.insert(writer),
+                elements: self.elements,
+                bytes: self.bytes,
+                min_timestamp: self.min_timestamp,
+                key_group: self.key_group,
+                side_inputs_ready_at: self.side_inputs_ready_at.clone(),
+            });
+        }
+        self.elements = 0;
+        self.bytes = 0;
+        self.min_timestamp = EventTime::MAX;
+        Ok(())
+    }
+}
+
+/// Handles that nobody took are data that nobody can release.
+impl Drop for HandleBuilder {
+    fn drop(&mut self) {
+        if !self.done.is_empty() {
+            self.store.release(self.done.iter().map(|handle| handle.id));
+        }
+    }
+}
+
+/// What adding an element did to a buffer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Buffered {
+    pub(super) added: usize,
+    pub(super) flushed: usize,
+}

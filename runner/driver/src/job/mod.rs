@@ -1,0 +1,136 @@
+//! One job: its plan, its workers, and the loop that drives the engine.
+
+mod listener;
+mod run;
+mod workers;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dataflume_engine::{EngineConfig, JobOutcome};
+use dataflume_graph::plan::Plan;
+use dataflume_harness::pool::{Instance, WorkerPool};
+use dataflume_harness::{ArtifactSource, FnApi};
+use dataflume_proto::fn_execution::ProvisionInfo;
+use dataflume_proto::pipeline::{ArtifactInformation, MonitoringInfo};
+use tokio::sync::{mpsc, watch};
+
+pub use listener::{Importance, JobListener};
+
+use crate::data::cut::CutOptions;
+use crate::data::{DataError, DataOptions};
+use crate::metrics::JobMetrics;
+pub(crate) use run::Report;
+
+/// What is to be run, and where.
+pub struct JobSpec {
+    /// Unique for as long as the server runs: part of worker ids.
+    pub id: String,
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// What the provisioning service answers to every worker, dependencies apart.
+    pub provision: ProvisionInfo,
+    /// The job's staged artifacts.
+    pub artifacts: Arc<dyn ArtifactSource>,
+    /// One for each of the plan's environments, in their order.
+    pub environments: Vec<EnvironmentSpec>,
+    /// The running emulator: the job's temporary files are below its folder.
+    pub instance: Arc<Instance>,
+}
+
+/// The workers of one environment.
+#[derive(Clone)]
+pub struct EnvironmentSpec {
+    /// Starts them.
+    pub pool: Arc<dyn WorkerPool>,
+    /// How many.
+    pub workers: u32,
+    /// How many bundles each runs at once.
+    pub slots: u32,
+    /// What each of them must fetch: the environment's artifacts as they were staged.
+    pub dependencies: Vec<ArtifactInformation>,
+}
+
+/// Limits of a job.
+#[derive(Debug, Clone)]
+pub struct DriverOptions {
+    /// The engine's.
+    pub engine: EngineConfig,
+    /// How outputs are cut.
+    pub cut: CutOptions,
+    /// Shuffle data is held in memory up to this many bytes, and on disk beyond.
+    pub memory_budget_bytes: u64,
+    /// A worker that has not connected this long after its process started has failed.
+    pub worker_ready_timeout: Duration,
+}
+
+impl Default for DriverOptions {
+    fn default() -> Self {
+        Self {
+            engine: EngineConfig::default(),
+            cut: CutOptions::default(),
+            memory_budget_bytes: 512 << 20,
+            worker_ready_timeout: Duration::from_secs(120),
+        }
+    }
+}
+
+/// A job that runs. Dropping the handle does not stop it.
+#[derive(Debug, Clone)]
+pub struct JobHandle {
+    reports: mpsc::UnboundedSender<Report>,
+    outcome: watch::Receiver<Option<JobOutcome>>,
+    metrics: Arc<JobMetrics>,
+}
+
+impl JobHandle {
+    /// Asks the job to end now. It ends [cancelled](JobOutcome::Cancelled) unless it ended before.
+    pub fn cancel(&self) {
+        // A job that has ended listens no more.
+        self.reports.send(Report::Cancel).ok();
+    }
+
+    /// Attempted and committed metrics so far.
+    pub fn metrics(&self) -> (Vec<MonitoringInfo>, Vec<MonitoringInfo>) {
+        self.metrics.query()
+    }
+
+    /// Resolves when the job has ended and nothing of it is left.
+    pub async fn outcome(&self) -> JobOutcome {
+        let mut outcome = self.outcome.clone();
+        let ended = outcome.wait_for(Option::is_some).await;
+        match ended.ok().and_then(|outcome| outcome.clone()) {
+            Some(outcome) => outcome,
+            None => JobOutcome::Failed("the job's driver ended without an outcome".to_owned()),
+        }
+    }
+}
+
+/// Starts a job. Must be called within a tokio runtime.
+///
+/// # Errors
+/// If the job's temporary files can't be made.
+pub fn start(
+    spec: JobSpec,
+    fn_api: FnApi,
+    options: DriverOptions,
+    listener: Arc<dyn JobListener>,
+) -> Result<JobHandle, DataError> {
+    let metrics = Arc::new(JobMetrics::default());
+    let scratch = spec.instance.job_scratch(&spec.id);
+    std::fs::create_dir_all(&scratch).map_err(|source| DataError::Spill {
+        action: "make the folder of",
+        path: scratch.clone(),
+        source,
+    })?;
+    let mut data = DataOptions::new(&scratch);
+    data.memory_budget_bytes = options.memory_budget_bytes;
+    let (reports, inbox) = mpsc::unbounded_channel();
+    let (ended, outcome) = watch::channel(None);
+    let job = run::Run::new(spec, fn_api, options, data, listener, metrics.clone(), reports.clone())?;
+    tokio::spawn(async move {
+        let outcome = job.run(inbox).await;
+        ended.send_replace(Some(outcome));
+    });
+    Ok(JobHandle { reports, outcome, metrics })
+}

@@ -1,0 +1,188 @@
+//! The workers of a job: started, watched, and gone when the job is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dataflume_harness::pool::{OutputStream, StartedWorker, WorkerLogSink, WorkerSpec};
+use dataflume_harness::{FnApi, LogSink, Worker, WorkerRegistration};
+use dataflume_model::ids::{EnvironmentId, WorkerId};
+use dataflume_proto::fn_execution::LogEntry;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::run::Report;
+use super::{JobListener, JobSpec};
+
+/// How long a worker whose connection broke is given to say why, by ending.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Starts workers and reports what becomes of them.
+pub(super) struct Workers {
+    context: Arc<Context>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    next: u64,
+}
+
+struct Context {
+    spec: Arc<JobSpec>,
+    fn_api: FnApi,
+    listener: Arc<dyn JobListener>,
+    reports: mpsc::UnboundedSender<Report>,
+    ready_timeout: Duration,
+}
+
+/// Why a worker never became ready.
+#[derive(Debug)]
+pub(super) struct StartFailure {
+    pub(super) reason: String,
+    /// Trying again would end the same.
+    pub(super) lasting: bool,
+}
+
+impl Workers {
+    pub(super) fn new(
+        spec: Arc<JobSpec>,
+        fn_api: FnApi,
+        listener: Arc<dyn JobListener>,
+        reports: mpsc::UnboundedSender<Report>,
+        ready_timeout: Duration,
+    ) -> Self {
+        Self {
+            context: Arc::new(Context { spec, fn_api, listener, reports, ready_timeout }),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            next: 0,
+        }
+    }
+
+    /// Starts one more worker.
+    pub(super) fn start(&mut self, environment: EnvironmentId) {
+        let worker = WorkerId(self.next);
+        self.next += 1;
+        let context = self.context.clone();
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            let report = match context.live(worker, environment, &stop).await {
+                Ok(reason) => Report::WorkerLost { worker, environment, reason },
+                Err(failure) => Report::WorkerFailed { environment, failure },
+            };
+            context.reports.send(report).ok();
+        });
+    }
+
+    /// Ends every worker and waits until nothing of them is left.
+    pub(super) async fn stop(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        for environment in &self.context.spec.environments {
+            environment.pool.shutdown().await;
+        }
+    }
+}
+
+impl Context {
+    /// A worker's whole life. `Ok` says why it ended after it was ready.
+    async fn live(
+        &self,
+        worker: WorkerId,
+        environment: EnvironmentId,
+        stop: &CancellationToken,
+    ) -> Result<String, StartFailure> {
+        let passing = |reason: String| StartFailure { reason, lasting: false };
+        let lasting = |reason: String| StartFailure { reason, lasting: true };
+        let environments = &self.spec.environments[environment.index()];
+        let proto = &self.spec.plan.environments[environment.index()].proto;
+        let worker_id = format!("{}-{}-{}", self.spec.id, environment.0, worker.0);
+        let mut provision = self.spec.provision.clone();
+        provision.dependencies.clone_from(&environments.dependencies);
+        let sink = Arc::new(Sink(self.listener.clone()));
+        let connection = self
+            .fn_api
+            .expect_worker(WorkerRegistration {
+                worker_id: worker_id.clone(),
+                endpoint: None,
+                capabilities: proto.capabilities.clone(),
+                provision,
+                artifacts: self.spec.artifacts.clone(),
+                log: sink.clone(),
+            })
+            .map_err(|error| lasting(error.to_string()))?;
+        let spec = WorkerSpec {
+            worker_id: worker_id.clone(),
+            endpoint: connection.endpoint().url.clone(),
+            provision: connection.provision_info().clone(),
+            artifacts: self.spec.artifacts.clone(),
+            log: sink,
+            environment: proto.clone(),
+            scratch: self.spec.instance.worker_scratch(&self.spec.id, &worker_id),
+        };
+        let mut started = tokio::select! {
+            started = environments.pool.start_worker(spec) => {
+                started.map_err(|error| lasting(error.to_string()))?
+            }
+            () = stop.cancelled() => return Err(passing("the job ended".to_owned())),
+        };
+        let ready = tokio::select! {
+            ready = connection.ready() => ready.map_err(|error| passing(error.to_string())),
+            reason = started.exited() => Err(passing(reason)),
+            () = tokio::time::sleep(self.ready_timeout) => Err(passing(format!(
+                "the worker did not connect within {} s of its start",
+                self.ready_timeout.as_secs()
+            ))),
+            () = stop.cancelled() => Err(passing("the job ended".to_owned())),
+        };
+        let ended = match ready {
+            Ok(handle) => Ok(self.serve(worker, environment, handle, started.as_mut(), stop).await),
+            Err(failure) => {
+                connection.fail(&failure.reason);
+                Err(failure)
+            }
+        };
+        started.stop().await;
+        ended
+    }
+
+    async fn serve(
+        &self,
+        worker: WorkerId,
+        environment: EnvironmentId,
+        handle: Worker,
+        started: &mut dyn StartedWorker,
+        stop: &CancellationToken,
+    ) -> String {
+        let report = Report::WorkerReady { worker, environment, handle: handle.clone() };
+        self.reports.send(report).ok();
+        tokio::select! {
+            reason = handle.closed() => {
+                let last_words = tokio::time::timeout(LAST_WORDS, started.exited()).await;
+                last_words.unwrap_or(reason)
+            }
+            reason = started.exited() => {
+                handle.shutdown(&reason);
+                reason
+            }
+            () = stop.cancelled() => {
+                handle.shutdown("the job has ended");
+                "the job has ended".to_owned()
+            }
+        }
+    }
+}
+
+/// Hands what workers say to the job's listener.
+struct Sink(Arc<dyn JobListener>);
+
+impl LogSink for Sink {
+    fn log(&self, worker_id: &str, entries: Vec<LogEntry>) {
+        self.0.worker_log(worker_id, entries);
+    }
+}
+
+impl WorkerLogSink for Sink {
+    fn line(&self, worker_id: &str, _stream: OutputStream, line: &str) {
+        self.0.worker_output(worker_id, line);
+    }
+}

@@ -1,0 +1,1 @@
+//! Runs one job: drives the engine against workers, shuffle and stores.

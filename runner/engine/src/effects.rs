@@ -1,0 +1,68 @@
+//! Commit: a finished bundle's effects become part of the job, all of them at once.
+
+use dataflume_model::ids::{BundleId, StageId};
+
+use crate::engine::Engine;
+use crate::io::{Action, DataId, Effects, Work};
+
+impl Engine {
+    pub(crate) fn commit(&mut self, id: BundleId, effects: Effects) {
+        let Some(running) = self.take_running(id) else { return };
+        let stage = running.bundle.stage;
+        self.actions.push_back(Action::CommitBundle { bundle: id });
+        self.consume(stage, &running.bundle.work);
+        for (consumer, data) in effects.deliveries {
+            for handle in data {
+                self.stages[consumer.index()].arrive(handle.into());
+            }
+            self.touch(consumer);
+        }
+        for data in effects.residuals {
+            self.stages[stage.index()].arrive(data);
+        }
+        for summary in effects.key_groups {
+            self.stages[stage.index()].timers.update(summary);
+        }
+        if effects.finalize {
+            self.actions.push_back(Action::FinalizeBundle { bundle: id });
+        }
+        self.touch(stage);
+    }
+
+    /// The work of a bundle is done for good: release its holds, data and key groups.
+    fn consume(&mut self, stage: StageId, work: &Work) {
+        let state = &mut self.stages[stage.index()];
+        match work {
+            Work::Impulse => state.exhausted = true,
+            Work::TestStreamEvent(_) => {}
+            Work::Elements(elements) => {
+                let mut released: Vec<DataId> = Vec::with_capacity(elements.len());
+                for data in elements {
+                    state.data_holds.remove(data.hold);
+                    if let Some(group) = data.handle.key_group {
+                        state.busy.remove(&group);
+                    }
+                    released.push(data.handle.id);
+                }
+                self.actions.push_back(Action::ReleaseData(released));
+            }
+            Work::Timers(groups) => {
+                for group in groups {
+                    state.busy.remove(group);
+                }
+            }
+        }
+    }
+
+    /// Something about a stage changed: its watermarks and what it could start are looked at again.
+    pub(crate) fn touch(&mut self, stage: StageId) {
+        self.dirty.insert(stage);
+        self.candidates.insert(stage);
+        let state = &self.stages[stage.index()];
+        if state.pending.next_wake().is_some() || state.timers.next_processing().is_some() {
+            self.timed.insert(stage);
+        } else {
+            self.timed.remove(&stage);
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Failed bundles and lost workers: what is tried again, and what fails the job.
+
+use dataflume_model::ids::{BundleId, WorkerId};
+
+use crate::engine::{Engine, Running};
+use crate::io::{Action, BundleFailure, JobOutcome};
+use crate::pending::Retry;
+
+impl Engine {
+    pub(crate) fn fail_bundle(&mut self, id: BundleId, failure: BundleFailure) {
+        let Some(running) = self.take_running(id) else { return };
+        self.actions.push_back(Action::DiscardBundle { bundle: id });
+        match failure {
+            BundleFailure::Failed(error) => self.retry_failed(running, &error),
+            BundleFailure::WorkerLost(reason) => self.retry_lost(running, &reason),
+        }
+    }
+
+    pub(crate) fn lose_worker(&mut self, worker: WorkerId, reason: &str) {
+        let Some(lost) = self.workers.remove(&worker) else { return };
+        for id in lost.running {
+            self.fail_bundle(id, BundleFailure::WorkerLost(reason.to_owned()));
+        }
+    }
+
+    /// Dataflow's rule for batch: the same bundle is tried a few times, then the job fails with
+    /// the text of the last error.
+    fn retry_failed(&mut self, running: Running, error: &str) {
+        let stage = &self.topology.node(running.bundle.stage).name;
+        let attempt = running.bundle.attempt;
+        if attempt >= self.config.max_bundle_attempts {
+            self.finish(JobOutcome::Failed(format!(
+                "stage {stage}: a bundle failed {attempt} times, the last time with:\n{error}"
+            )));
+            return;
+        }
+        self.actions.push_back(Action::Warn(format!(
+            "stage {stage}: attempt {attempt} of {} at a bundle failed: {error}",
+            self.config.max_bundle_attempts
+        )));
+        let losses = running.worker_losses;
+        self.requeue(running, attempt + 1, losses);
+    }
+
+    /// Losing a worker is not the code's failure, unless the same bundle loses one after another.
+    fn retry_lost(&mut self, running: Running, reason: &str) {
+        let stage = &self.topology.node(running.bundle.stage).name;
+        let losses = running.worker_losses + 1;
+        if losses >= self.config.max_worker_losses {
+            self.finish(JobOutcome::Failed(format!(
+                "stage {stage}: the same bundle lost {losses} workers, the last one: {reason}"
+            )));
+            return;
+        }
+        let attempt = running.bundle.attempt;
+        self.requeue(running, attempt, losses);
+    }
+
+    fn requeue(&mut self, running: Running, attempt: u32, worker_losses: u32) {
+        let stage = running.bundle.stage;
+        let retry = Retry { work: running.bundle.work, attempt, worker_losses };
+        self.stages[stage.index()].pending.retries.push_back(retry);
+        self.touch(stage);
+    }
+}

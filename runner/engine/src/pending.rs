@@ -1,0 +1,132 @@
+//! Data that waits for a stage, by key group.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use dataflume_model::ids::KeyGroup;
+use dataflume_model::time::ProcessingTime;
+
+use crate::io::{PendingData, Work};
+
+/// A failed bundle's work, kept together for its next attempt.
+#[derive(Debug, Clone)]
+pub(crate) struct Retry {
+    pub(crate) work: Work,
+    pub(crate) attempt: u32,
+    pub(crate) worker_losses: u32,
+}
+
+/// The queues of a stage. Unkeyed stages use the `None` queue alone.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    queues: BTreeMap<Option<KeyGroup>, VecDeque<PendingData>>,
+    /// Residuals that asked for a delay, by the time they may run.
+    delayed: BTreeMap<ProcessingTime, Vec<PendingData>>,
+    totals: Totals,
+    pub(crate) retries: VecDeque<Retry>,
+}
+
+/// What waits in the queues, without delayed residuals and retries.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Totals {
+    pub(crate) pieces: usize,
+    pub(crate) elements: u64,
+    pub(crate) bytes: u64,
+}
+
+/// How much a bundle may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) elements: u64,
+    pub(crate) bytes: u64,
+    /// Indivisible pieces; at least 1.
+    pub(crate) pieces: usize,
+}
+
+impl Pending {
+    pub(crate) fn push(&mut self, data: PendingData) {
+        match data.not_before {
+            Some(time) => self.delayed.entry(time).or_default().push(data),
+            None => {
+                self.totals.pieces += 1;
+                self.totals.elements += data.handle.elements;
+                self.totals.bytes += data.handle.bytes;
+                self.queues.entry(data.handle.key_group).or_default().push_back(data);
+            }
+        }
+    }
+
+    /// Moves what was delayed until now into the queues.
+    pub(crate) fn wake(&mut self, now: ProcessingTime) -> bool {
+        let mut woken = false;
+        while let Some(entry) = self.delayed.first_entry() {
+            if *entry.key() > now {
+                break;
+            }
+            for mut data in entry.remove() {
+                data.not_before = None;
+                self.push(data);
+            }
+            woken = true;
+        }
+        woken
+    }
+
+    pub(crate) fn next_wake(&self) -> Option<ProcessingTime> {
+        self.delayed.keys().next().copied()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queues.is_empty() && self.delayed.is_empty() && self.retries.is_empty()
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// Takes the ready pieces of one queue, in order and within limits. Within a key group order
+    /// matters, so the first piece that is not ready ends it; otherwise such pieces are passed over.
+    pub(crate) fn take(
+        &mut self,
+        group: Option<KeyGroup>,
+        limits: &mut Limits,
+        ready: impl Fn(&PendingData) -> bool,
+        taken: &mut Vec<PendingData>,
+    ) {
+        let Some(queue) = self.queues.get_mut(&group) else { return };
+        let mut passed_over = VecDeque::new();
+        while let Some(data) = queue.front() {
+            let first = taken.is_empty();
+            if limits.pieces == 0
+                || (!first
+                    && (data.handle.elements > limits.elements || data.handle.bytes > limits.bytes))
+            {
+                break;
+            }
+            if !ready(data) {
+                if group.is_some() {
+                    break;
+                }
+                passed_over.extend(queue.pop_front());
+                continue;
+            }
+            limits.pieces -= 1;
+            limits.elements = limits.elements.saturating_sub(data.handle.elements);
+            limits.bytes = limits.bytes.saturating_sub(data.handle.bytes);
+            self.totals.pieces -= 1;
+            self.totals.elements -= data.handle.elements;
+            self.totals.bytes -= data.handle.bytes;
+            taken.extend(queue.pop_front());
+        }
+        while let Some(data) = passed_over.pop_back() {
+            queue.push_front(data);
+        }
+        if queue.is_empty() {
+            self.queues.remove(&group);
+        }
+    }
+
+    /// The groups among `candidates` that have something waiting.
+    pub(crate) fn free_groups(&self, busy: &BTreeSet<KeyGroup>) -> Vec<KeyGroup> {
+        self.queues.keys().flatten().copied().filter(|group| !busy.contains(group)).collect()
+    }
+}

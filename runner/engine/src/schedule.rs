@@ -1,0 +1,195 @@
+//! Which bundle runs next, and where.
+//!
+//! Later stages go first: they free memory and finish the job. Each stage takes a fair share of
+//! what waits, so that idle slots get some, within the configured limits.
+
+use dataflume_model::ids::{KeyGroup, StageId};
+use dataflume_model::time::EventTime;
+
+use crate::engine::Engine;
+use crate::io::{Executor, PendingData, Work};
+use crate::pending::{Limits, Retry};
+use crate::topology::Role;
+
+/// A bundle smaller than this is not made smaller for the sake of idle slots.
+const WORTH_SHARING_BYTES: u64 = 16 << 10;
+/// Nor one with fewer elements than this, in a stage that isn't splittable.
+const WORTH_SHARING_ELEMENTS: u64 = 64;
+/// Restrictions per bundle of a bounded splittable stage.
+const MAX_RESTRICTIONS: usize = 64;
+
+impl Engine {
+    pub(crate) fn schedule(&mut self) {
+        let mut cursor = self.candidates.last().copied();
+        while let Some(stage) = cursor {
+            if self.phase != crate::engine::Phase::Running {
+                return;
+            }
+            while let Some(executor) = self.free_executor(stage) {
+                let Some(next) = self.next_work(stage) else {
+                    self.candidates.remove(&stage);
+                    break;
+                };
+                self.start(stage, executor, next.work, next.attempt, next.worker_losses);
+                self.dirty.insert(stage);
+            }
+            cursor = self.candidates.range(..stage).next_back().copied();
+        }
+    }
+
+    /// Some candidate could not even be looked at for want of a worker or a slot.
+    pub(crate) fn waits_for_slot(&self) -> bool {
+        self.candidates.iter().any(|stage| self.has_work(*stage))
+    }
+
+    fn has_work(&self, stage: StageId) -> bool {
+        let state = &self.stages[stage.index()];
+        !state.pending.retries.is_empty()
+            || state.pending.totals().pieces > 0
+            || state.timers.any_due(state.input_watermark)
+            || state.timers.next_processing().is_some_and(|time| time <= self.timer_clock())
+    }
+
+    fn free_executor(&self, stage: StageId) -> Option<Executor> {
+        let Some(environment) = self.topology.node(stage).environment else {
+            return (self.runner_bundles < self.config.runner_slots).then_some(Executor::Runner);
+        };
+        self.workers
+            .iter()
+            .filter(|(_, worker)| worker.environment == environment && worker.free_slots() > 0)
+            .max_by_key(|(id, worker)| (worker.free_slots(), std::cmp::Reverse(**id)))
+            .map(|(id, _)| Executor::Worker(*id))
+    }
+
+    fn free_slots(&self, stage: StageId) -> u32 {
+        match self.topology.node(stage).environment {
+            None => self.config.runner_slots - self.runner_bundles,
+            Some(environment) => self
+                .workers
+                .values()
+                .filter(|worker| worker.environment == environment)
+                .map(crate::engine::Worker::free_slots)
+                .sum(),
+        }
+    }
+
+    fn next_work(&mut self, stage: StageId) -> Option<Retry> {
+        if let Some(retry) = self.stages[stage.index()].pending.retries.pop_front() {
+            return Some(retry);
+        }
+        let work = match self.topology.node(stage).role {
+            Role::Impulse => self.impulse(stage),
+            Role::TestStream => None,
+            Role::Elements => self.elements(stage),
+            Role::Keyed => self.timers(stage).or_else(|| self.keyed_elements(stage)),
+            Role::GroupAtEnd => self.group_at_end(stage),
+        }?;
+        Some(Retry { work, attempt: 1, worker_losses: 0 })
+    }
+
+    fn impulse(&self, stage: StageId) -> Option<Work> {
+        let state = &self.stages[stage.index()];
+        (!state.exhausted && state.running.is_empty()).then_some(Work::Impulse)
+    }
+
+    fn limits(&self, stage: StageId) -> Limits {
+        let node = self.topology.node(stage);
+        let totals = self.stages[stage.index()].pending.totals();
+        let slots = self.free_slots(stage).max(1);
+        let share = u64::from(slots);
+        let pieces = match (node.splittable, node.unbounded) {
+            (true, true) => 1,
+            (true, false) => totals.pieces.div_ceil(slots as usize).clamp(1, MAX_RESTRICTIONS),
+            (false, _) => usize::MAX,
+        };
+        Limits {
+            elements: totals
+                .elements
+                .div_ceil(share)
+                .max(WORTH_SHARING_ELEMENTS)
+                .min(self.config.max_bundle_elements),
+            bytes: totals
+                .bytes
+                .div_ceil(share)
+                .max(WORTH_SHARING_BYTES)
+                .min(self.config.max_bundle_bytes),
+            pieces,
+        }
+    }
+
+    fn elements(&mut self, stage: StageId) -> Option<Work> {
+        let mut limits = self.limits(stage);
+        let watermarks = self.side_input_watermarks(stage);
+        let pending = &mut self.stages[stage.index()].pending;
+        let mut taken = Vec::new();
+        pending.take(None, &mut limits, |data| side_inputs_ready(data, &watermarks), &mut taken);
+        (!taken.is_empty()).then_some(Work::Elements(taken))
+    }
+
+    fn keyed_elements(&mut self, stage: StageId) -> Option<Work> {
+        let mut limits = self.limits(stage);
+        let watermarks = self.side_input_watermarks(stage);
+        let state = &mut self.stages[stage.index()];
+        let mut taken = Vec::new();
+        for group in state.pending.free_groups(&state.busy) {
+            let before = taken.len();
+            let ready = |data: &PendingData| side_inputs_ready(data, &watermarks);
+            state.pending.take(Some(group), &mut limits, ready, &mut taken);
+            if taken.len() > before {
+                state.busy.insert(group);
+            }
+            if limits.elements == 0 || limits.bytes == 0 {
+                break;
+            }
+        }
+        (!taken.is_empty()).then_some(Work::Elements(taken))
+    }
+
+    /// Everything of one key group, once the input is complete.
+    fn group_at_end(&mut self, stage: StageId) -> Option<Work> {
+        let state = &mut self.stages[stage.index()];
+        if state.upstream_watermark < EventTime::MAX {
+            return None;
+        }
+        let group = *state.pending.free_groups(&state.busy).first()?;
+        let mut limits = Limits { elements: u64::MAX, bytes: u64::MAX, pieces: usize::MAX };
+        let mut taken = Vec::new();
+        state.pending.take(Some(group), &mut limits, |_| true, &mut taken);
+        state.busy.insert(group);
+        Some(Work::Elements(taken))
+    }
+
+    fn timers(&mut self, stage: StageId) -> Option<Work> {
+        let now = self.timer_clock();
+        let slots = self.free_slots(stage).max(1) as usize;
+        let state = &mut self.stages[stage.index()];
+        let mut due: Vec<KeyGroup> = state.timers.due(state.input_watermark, now, &state.busy);
+        due.truncate(due.len().div_ceil(slots));
+        state.busy.extend(due.iter().copied());
+        (!due.is_empty()).then_some(Work::Timers(due))
+    }
+
+    fn side_input_watermarks(&self, stage: StageId) -> Vec<EventTime> {
+        let side_inputs = &self.topology.node(stage).side_inputs;
+        side_inputs.iter().map(|pcollections| self.smallest_watermark(pcollections)).collect()
+    }
+
+    /// Lets residuals whose delay has passed run.
+    pub(crate) fn wake_delayed(&mut self) {
+        let timed: Vec<StageId> = self.timed.iter().copied().collect();
+        for stage in timed {
+            if self.stages[stage.index()].pending.wake(self.now) {
+                self.touch(stage);
+            }
+            self.candidates.insert(stage);
+        }
+    }
+}
+
+/// A side input is ready for an element when its watermark has passed the end of the side window:
+/// at the very end, an element of that timestamp could still come.
+fn side_inputs_ready(data: &PendingData, watermarks: &[EventTime]) -> bool {
+    data.handle.side_inputs_ready_at.iter().zip(watermarks).all(|(ready_at, watermark)| {
+        watermark > ready_at || *watermark == EventTime::MAX
+    })
+}

@@ -1,0 +1,153 @@
+//! Dynamic splits: giving idle slots a share of what already runs, and checkpointing what never ends.
+
+use std::collections::BTreeMap;
+
+use dataflume_model::ids::{BundleId, EnvironmentId};
+use dataflume_model::time::ProcessingTime;
+
+use crate::config::EngineConfig;
+use crate::engine::{Engine, Running};
+use crate::io::{Action, DataId, Executor, Fraction, PendingData, Work};
+use crate::topology::Role;
+
+/// A refusal doubles the wait before the next request, up to this many times the first wait.
+const MAX_BACK_OFF: i64 = 16;
+
+/// When a bundle may be asked to split.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SplitState {
+    next_request: ProcessingTime,
+    next_checkpoint: ProcessingTime,
+    back_off: i64,
+    /// A request was sent and is not yet answered.
+    requested: bool,
+}
+
+impl SplitState {
+    pub(crate) fn new(now: ProcessingTime, config: &EngineConfig) -> Self {
+        Self {
+            next_request: ProcessingTime(now.0.saturating_add(config.split_after_ms)),
+            next_checkpoint: ProcessingTime(now.0.saturating_add(config.checkpoint_after_ms)),
+            back_off: 1,
+            requested: false,
+        }
+    }
+}
+
+impl Engine {
+    /// The bundle goes on with less. From here on it answers for `primary` alone, also when it
+    /// fails and is tried again.
+    pub(crate) fn apply_split(
+        &mut self,
+        id: BundleId,
+        primary: Vec<PendingData>,
+        residual: Vec<PendingData>,
+    ) {
+        let Some(running) = self.bundles.get_mut(&id) else { return };
+        let stage = running.bundle.stage;
+        let before = match std::mem::replace(&mut running.bundle.work, Work::Elements(primary)) {
+            Work::Elements(before) => before,
+            other => {
+                // Only elements are ever asked to split: keep what the bundle had.
+                running.bundle.work = other;
+                return;
+            }
+        };
+        running.split = SplitState::new(self.now, &self.config);
+        let state = &mut self.stages[stage.index()];
+        let mut released: Vec<DataId> = Vec::new();
+        let Work::Elements(primary) = &running.bundle.work else { return };
+        for data in primary {
+            state.data_holds.add(data.hold);
+        }
+        for data in &before {
+            state.data_holds.remove(data.hold);
+            let id = data.handle.id;
+            let kept = primary.iter().chain(&residual).any(|other| other.handle.id == id);
+            if !kept {
+                released.push(id);
+            }
+        }
+        for data in residual {
+            state.arrive(data);
+        }
+        if !released.is_empty() {
+            self.actions.push_back(Action::ReleaseData(released));
+        }
+        self.touch(stage);
+    }
+
+    pub(crate) fn refuse_split(&mut self, id: BundleId) {
+        let Some(running) = self.bundles.get_mut(&id) else { return };
+        let split = &mut running.split;
+        split.requested = false;
+        split.back_off = (split.back_off * 2).min(MAX_BACK_OFF);
+        let wait = |first: i64| first.max(1).saturating_mul(split.back_off);
+        split.next_request = ProcessingTime(self.now.0 + wait(self.config.split_after_ms));
+        split.next_checkpoint = ProcessingTime(self.now.0 + wait(self.config.checkpoint_after_ms));
+    }
+
+    /// Asks bundles to split: never-ending ones after a while, others when slots are idle.
+    pub(crate) fn request_splits(&mut self) {
+        let mut idle = self.idle_slots();
+        let mut requests: Vec<(BundleId, Fraction)> = Vec::new();
+        for (id, running) in &self.bundles {
+            if running.split.requested || !self.divisible(running) {
+                continue;
+            }
+            let node = self.topology.node(running.bundle.stage);
+            if node.unbounded && running.split.next_checkpoint <= self.now {
+                requests.push((*id, Fraction::ZERO));
+            } else if running.split.next_request <= self.now
+                && let Some(slots) = node.environment.and_then(|e| idle.get_mut(&e))
+                && *slots > 0
+            {
+                *slots -= 1;
+                requests.push((*id, Fraction::HALF));
+            }
+        }
+        for (bundle, fraction_of_remainder) in requests {
+            if let Some(running) = self.bundles.get_mut(&bundle) {
+                running.split.requested = true;
+            }
+            self.actions.push_back(Action::SplitBundle { bundle, fraction_of_remainder });
+        }
+    }
+
+    /// When the next split will be asked for, if all stays as it is.
+    pub(crate) fn next_split_check(&self) -> Option<ProcessingTime> {
+        let idle = self.idle_slots();
+        self.bundles
+            .values()
+            .filter(|running| !running.split.requested && self.divisible(running))
+            .filter_map(|running| {
+                let node = self.topology.node(running.bundle.stage);
+                let checkpoint = node.unbounded.then_some(running.split.next_checkpoint);
+                let has_idle = node.environment.is_some_and(|e| idle.get(&e).is_some_and(|n| *n > 0));
+                let split = has_idle.then_some(running.split.next_request);
+                [checkpoint, split].into_iter().flatten().filter(|at| *at > self.now).min()
+            })
+            .min()
+    }
+
+    /// Keyed bundles are not split: their key groups would have to run in two places.
+    fn divisible(&self, running: &Running) -> bool {
+        let node = self.topology.node(running.bundle.stage);
+        let elements = match &running.bundle.work {
+            Work::Elements(data) => data.iter().map(|data| data.handle.elements).sum::<u64>(),
+            _ => 0,
+        };
+        node.role == Role::Elements
+            && matches!(running.bundle.executor, Executor::Worker(_))
+            && (elements > 1 || (elements == 1 && node.splittable))
+    }
+
+    /// Free slots per environment, where nothing waits that could fill them.
+    fn idle_slots(&self) -> BTreeMap<EnvironmentId, u32> {
+        let mut idle: BTreeMap<EnvironmentId, u32> = BTreeMap::new();
+        for worker in self.workers.values() {
+            *idle.entry(worker.environment).or_default() += worker.free_slots();
+        }
+        idle
+    }
+}

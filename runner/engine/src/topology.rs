@@ -1,0 +1,99 @@
+//! The parts of a plan that the engine asks for again and again, as indices.
+
+use dataflume_graph::plan::{Plan, StageKind};
+use dataflume_model::ids::{EnvironmentId, PCollectionId, StageId};
+
+/// What kind of scheduling a stage needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// One bundle, once.
+    Impulse,
+    /// A script, advanced when the job is quiescent.
+    TestStream,
+    /// Any pending data, in any grouping.
+    Elements,
+    /// Data and timers of a key group exclude each other.
+    Keyed,
+    /// All data of a key group at once, when the input is complete.
+    GroupAtEnd,
+}
+
+/// One stage's fixed facts.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    pub(crate) name: String,
+    pub(crate) role: Role,
+    /// `None`: the runner's own.
+    pub(crate) environment: Option<EnvironmentId>,
+    pub(crate) inputs: Vec<PCollectionId>,
+    pub(crate) outputs: Vec<PCollectionId>,
+    /// Per side input, the PCollections it is the union of.
+    pub(crate) side_inputs: Vec<Vec<PCollectionId>>,
+    /// Stages that read an output, as main or side input.
+    pub(crate) downstream: Vec<StageId>,
+    pub(crate) splittable: bool,
+    pub(crate) unbounded: bool,
+}
+
+/// The plan as a graph of nodes. `nodes[i]` is `StageId(i)`.
+#[derive(Debug, Clone)]
+pub(crate) struct Topology {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) producer: Vec<StageId>,
+}
+
+impl Topology {
+    pub(crate) fn of(plan: &Plan) -> Self {
+        let mut nodes: Vec<Node> = plan
+            .stages
+            .iter()
+            .map(|stage| {
+                let (role, environment, splittable, unbounded) = match &stage.kind {
+                    StageKind::Impulse => (Role::Impulse, None, false, false),
+                    StageKind::TestStream(_) => (Role::TestStream, None, false, false),
+                    StageKind::Identity => (Role::Elements, None, false, false),
+                    StageKind::GroupByKey(group) if group.at_end_of_input => {
+                        (Role::GroupAtEnd, None, false, false)
+                    }
+                    StageKind::GroupByKey(_) => (Role::Keyed, None, false, false),
+                    StageKind::Executable(executable) => (
+                        if executable.keyed.is_some() { Role::Keyed } else { Role::Elements },
+                        Some(executable.environment),
+                        executable.splittable.is_some(),
+                        executable.splittable.as_ref().is_some_and(|s| s.unbounded),
+                    ),
+                };
+                Node {
+                    name: stage.name.clone(),
+                    role,
+                    environment,
+                    inputs: stage.inputs.clone(),
+                    outputs: stage.outputs.clone(),
+                    side_inputs: stage.side_inputs.iter().map(|s| s.pcollections.clone()).collect(),
+                    downstream: Vec::new(),
+                    splittable,
+                    unbounded,
+                }
+            })
+            .collect();
+        let producer: Vec<StageId> = plan.pcollections.iter().map(|p| p.producer).collect();
+        for stage in &plan.stages {
+            let read = stage.inputs.iter().chain(stage.side_inputs.iter().flat_map(|s| &s.pcollections));
+            for pcollection in read {
+                let downstream = &mut nodes[producer[pcollection.index()].index()].downstream;
+                if !downstream.contains(&stage.id) {
+                    downstream.push(stage.id);
+                }
+            }
+        }
+        Self { nodes, producer }
+    }
+
+    pub(crate) fn node(&self, stage: StageId) -> &Node {
+        &self.nodes[stage.index()]
+    }
+
+    pub(crate) fn stages(&self) -> impl Iterator<Item = StageId> + use<> {
+        (0..self.nodes.len()).map(|index| StageId(index as u32))
+    }
+}

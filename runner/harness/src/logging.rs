@@ -1,0 +1,77 @@
+//! The logging service: what workers log, handed to the job's sink.
+
+use std::sync::Arc;
+
+use dataflume_proto::fn_execution::beam_fn_logging_server::BeamFnLogging;
+use dataflume_proto::fn_execution::{LogControl, LogEntry, log_entry};
+use futures::stream::BoxStream;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+use tracing::debug;
+
+use crate::registry::Registry;
+
+/// Receives the log entries of one job's workers.
+///
+/// Called from the stream's task: it must not block, and must bound what it keeps.
+pub trait LogSink: Send + Sync {
+    /// Takes a batch of entries in the order in which the worker sent them.
+    fn log(&self, worker_id: &str, entries: Vec<LogEntry>);
+}
+
+/// A sink that hands everything to `tracing`, at debug level: for tests and tools.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TracingSink;
+
+impl LogSink for TracingSink {
+    fn log(&self, worker_id: &str, entries: Vec<LogEntry>) {
+        for entry in entries {
+            debug!(
+                worker_id,
+                severity = entry.severity().as_str_name(),
+                location = entry.log_location,
+                instruction = entry.instruction_id,
+                trace = entry.trace,
+                "{}",
+                entry.message
+            );
+        }
+    }
+}
+
+/// `BeamFnLogging` over the registry.
+pub(crate) struct LoggingService {
+    pub(crate) registry: Arc<Registry>,
+}
+
+#[tonic::async_trait]
+impl BeamFnLogging for LoggingService {
+    type LoggingStream = BoxStream<'static, Result<LogControl, Status>>;
+
+    async fn logging(
+        &self,
+        request: Request<Streaming<log_entry::List>>,
+    ) -> Result<Response<Self::LoggingStream>, Status> {
+        let worker = self.registry.worker_of(&request, "logging")?;
+        let mut entries = request.into_inner();
+        // No LogControl is ever sent; the response ends when the worker has ended its side, which
+        // is what SDKs wait for to know that their last entries have arrived. The entries are read
+        // by a task of its own so that what a dying worker said last is still read.
+        let (open, control) = mpsc::channel(1);
+        tokio::spawn(async move {
+            let _open: mpsc::Sender<Result<LogControl, Status>> = open;
+            loop {
+                match entries.message().await {
+                    Ok(Some(list)) => worker.log.log(&worker.id, list.log_entries),
+                    Ok(None) => break,
+                    Err(status) => {
+                        debug!(worker_id = worker.id, %status, "logging stream ended");
+                        break;
+                    }
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(control))))
+    }
+}

@@ -1,0 +1,306 @@
+//! Starting a process under a supervisor, and the registry of what a pool has started.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::process::{Child, ChildStdin, Command};
+use tokio::sync::watch;
+use tracing::{debug, warn};
+
+use super::output::{Lines, OutputStream, Tail};
+use super::process_table::{MARKER, kill_marked};
+use super::{PoolContext, PoolError, StartedWorker, WorkerSpec, supervise};
+
+/// How long the supervisor may take to end its worker; a little more than its own limits.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long output is still read after the process has ended.
+const DRAIN_LIMIT: Duration = Duration::from_millis(500);
+
+/// A process to start.
+pub(crate) struct Launch {
+    pub(crate) program: PathBuf,
+    pub(crate) arguments: Vec<OsString>,
+    /// All of its environment, but for the marker.
+    pub(crate) variables: Vec<(String, String)>,
+    /// Its working directory.
+    pub(crate) folder: PathBuf,
+    pub(crate) lines: Lines,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone)]
+pub(crate) struct Exit {
+    pub(crate) success: bool,
+    pub(crate) reason: String,
+}
+
+/// A process under a supervisor.
+pub(crate) struct Supervised {
+    /// The supervisor ends its worker when this is closed.
+    lifeline: Mutex<Option<ChildStdin>>,
+    exit: watch::Receiver<Option<Exit>>,
+    supervisor: Option<Pid>,
+    marker: String,
+}
+
+impl Supervised {
+    pub(crate) fn start(context: &PoolContext, launch: Launch) -> Result<Self, PoolError> {
+        let marker = context
+            .instance
+            .marker(&context.job_id, &launch.lines.worker_id);
+        let program = launch.program.clone().into_os_string();
+        let command = std::iter::once(program).chain(launch.arguments);
+        let mut child = Command::new(&context.supervisor_exe)
+            .args(supervise::arguments(command))
+            .env_clear()
+            .envs(launch.variables)
+            .env(MARKER, &marker)
+            .current_dir(&launch.folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|source| PoolError::Start {
+                command: context.supervisor_exe.display().to_string(),
+                source,
+            })?;
+        let lifeline = Mutex::new(child.stdin.take());
+        let supervisor = child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .map(Pid::from_raw);
+        let (sender, exit) = watch::channel(None);
+        tokio::spawn(async move {
+            let exit = attend(child, launch.lines).await;
+            // Nobody may be waiting any more.
+            let _ = sender.send(Some(exit));
+        });
+        Ok(Self {
+            lifeline,
+            exit,
+            supervisor,
+            marker,
+        })
+    }
+
+    /// Resolves when the process and its descendants are gone.
+    pub(crate) async fn exited(&self) -> Exit {
+        let mut exit = self.exit.clone();
+        match exit.wait_for(Option::is_some).await {
+            Ok(exit) => exit.clone(),
+            Err(_) => None,
+        }
+        .unwrap_or_else(|| Exit {
+            success: false,
+            reason: "the emulator stopped watching the process".to_owned(),
+        })
+    }
+
+    /// Begins the end without waiting for it.
+    pub(crate) fn let_go(&self) {
+        drop(
+            self.lifeline
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+    }
+
+    /// Ends the process and its descendants.
+    pub(crate) async fn stop(&self) {
+        self.let_go();
+        if tokio::time::timeout(STOP_LIMIT, self.exited())
+            .await
+            .is_err()
+        {
+            warn!(marker = %self.marker, "the supervisor did not end its worker in time");
+            if let Some(pid) = self.supervisor {
+                let _ = kill(pid, Signal::SIGKILL);
+            }
+            let _ = tokio::time::timeout(STOP_LIMIT, self.exited()).await;
+        }
+        // Only what a killed supervisor has left is found here.
+        let marker = self.marker.clone();
+        let swept = tokio::task::spawn_blocking(move || kill_marked(|found| found == marker)).await;
+        if let Ok(count @ 1..) = swept {
+            debug!(marker = %self.marker, count, "killed processes that had left their supervisor");
+        }
+    }
+}
+
+impl Drop for Supervised {
+    fn drop(&mut self) {
+        self.let_go();
+    }
+}
+
+/// Reads the output and waits for the end.
+async fn attend(mut child: Child, lines: Lines) -> Exit {
+    let tail = lines.tail.clone();
+    let stdout = child
+        .stdout
+        .take()
+        .map(|pipe| tokio::spawn(lines.clone().read(OutputStream::Stdout, pipe)));
+    let stderr = child
+        .stderr
+        .take()
+        .map(|pipe| tokio::spawn(lines.read(OutputStream::Stderr, pipe)));
+    let status = child.wait().await;
+    for reader in [stdout, stderr].into_iter().flatten() {
+        let stop = reader.abort_handle();
+        if tokio::time::timeout(DRAIN_LIMIT, reader).await.is_err() {
+            stop.abort();
+        }
+    }
+    match status {
+        Ok(status) => Exit {
+            success: status.success(),
+            reason: explain(status, &tail),
+        },
+        Err(error) => Exit {
+            success: false,
+            reason: tail.explain(format!("the worker process could not be watched: {error}")),
+        },
+    }
+}
+
+fn explain(status: ExitStatus, tail: &Tail) -> String {
+    // The supervisor reports a signal as shells do, which is to add 128.
+    let signal = status
+        .code()
+        .and_then(|code| Signal::try_from(code - 128).ok());
+    tail.explain(match (signal, status.code()) {
+        (Some(signal), _) => format!("the worker process was ended by {signal}"),
+        (None, Some(code)) => format!("the worker process exited with code {code}"),
+        (None, None) => format!("the worker's supervisor ended unexpectedly ({status})"),
+    })
+}
+
+/// The processes that a pool has started.
+#[derive(Default)]
+pub(crate) struct Started {
+    workers: Mutex<Vec<Arc<Worker>>>,
+    closed: AtomicBool,
+}
+
+struct Worker {
+    process: Supervised,
+    scratch: PathBuf,
+    stopped: AtomicBool,
+}
+
+impl Worker {
+    async fn stop(&self) {
+        self.process.stop().await;
+        remove_folder(&self.scratch).await;
+        self.stopped.store(true, Ordering::Release);
+    }
+}
+
+impl Started {
+    /// Fails once the pool was shut down.
+    pub(crate) fn check_open(&self) -> Result<(), PoolError> {
+        match self.closed.load(Ordering::Acquire) {
+            true => Err(PoolError::ShutDown),
+            false => Ok(()),
+        }
+    }
+
+    /// Starts a worker's process.
+    pub(crate) async fn start(
+        &self,
+        context: &PoolContext,
+        spec: &WorkerSpec,
+        launch: Launch,
+    ) -> Result<Box<dyn StartedWorker>, PoolError> {
+        let process = match Supervised::start(context, launch) {
+            Ok(process) => process,
+            Err(error) => {
+                remove_folder(&spec.scratch).await;
+                return Err(error);
+            }
+        };
+        let worker = Arc::new(Worker {
+            process,
+            scratch: spec.scratch.clone(),
+            stopped: AtomicBool::new(false),
+        });
+        {
+            let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+            workers.retain(|worker| !worker.stopped.load(Ordering::Acquire));
+            workers.push(worker.clone());
+        }
+        // A shutdown that came meanwhile has seen either this worker, or nothing of it.
+        if let Err(error) = self.check_open() {
+            worker.stop().await;
+            return Err(error);
+        }
+        Ok(Box::new(StartedProcess { worker }))
+    }
+
+    /// Stops all workers, and lets no more be started.
+    pub(crate) async fn shutdown(&self) {
+        self.closed.store(true, Ordering::Release);
+        let workers =
+            std::mem::take(&mut *self.workers.lock().unwrap_or_else(PoisonError::into_inner));
+        futures::future::join_all(workers.iter().map(|worker| worker.stop())).await;
+    }
+}
+
+struct StartedProcess {
+    worker: Arc<Worker>,
+}
+
+#[async_trait]
+impl StartedWorker for StartedProcess {
+    async fn exited(&mut self) -> String {
+        self.worker.process.exited().await.reason
+    }
+
+    async fn stop(&mut self) {
+        self.worker.stop().await;
+    }
+}
+
+impl Drop for StartedProcess {
+    fn drop(&mut self) {
+        self.worker.process.let_go();
+    }
+}
+
+/// Makes a worker's folder, with the folders that its `HOME` and `TMPDIR` name.
+pub(crate) async fn make_scratch(scratch: &Path) -> Result<(), PoolError> {
+    for folder in [scratch.join("home"), scratch.join("tmp")] {
+        tokio::fs::create_dir_all(&folder)
+            .await
+            .map_err(PoolError::io(folder))?;
+    }
+    Ok(())
+}
+
+/// Removes a folder and all that is in it; its absence is fine.
+pub(crate) async fn remove_folder(folder: &Path) {
+    match tokio::fs::remove_dir_all(folder).await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            warn!(path = %folder.display(), %error, "can't remove a scratch folder");
+        }
+        _ => {}
+    }
+}
+
+/// The lines of a worker's process, with an empty tail.
+pub(crate) fn lines_of(spec: &WorkerSpec) -> Lines {
+    Lines {
+        worker_id: spec.worker_id.clone(),
+        sink: spec.log.clone(),
+        tail: Tail::default(),
+    }
+}

@@ -1,0 +1,161 @@
+//! Process workers that stand in for containers.
+//!
+//! A `DOCKER` environment names an image, within which a boot program fetches the job's artifacts,
+//! sets up the language's runtime and starts the SDK harness. Here the same is done without the
+//! container: artifacts come from the bucket into a folder of the job's, each worker is a process in
+//! a folder of its own with a clean environment. What was not staged is not there.
+
+mod go;
+mod identify;
+mod java;
+mod python;
+mod tools;
+mod venv;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use async_trait::async_trait;
+use dataflume_proto::pipeline::{DockerPayload, Environment};
+use tokio::sync::OnceCell;
+
+use self::identify::{Language, Sdk};
+use super::launch::{Launch, Started, lines_of, make_scratch, remove_folder};
+use super::staging::{self, Staged};
+use super::{PoolContext, PoolError, StartedWorker, WorkerPool, WorkerSpec, boot, decode};
+
+/// Tells the folders of a process's pools apart.
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// How to start a harness, once the job's environment is made. The same for all its workers.
+#[derive(Debug, Clone)]
+struct Prepared {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    variables: Vec<(String, String)>,
+}
+
+/// What is particular to an SDK.
+#[async_trait]
+trait Runtime: Send + Sync {
+    /// Makes the job's environment out of what was staged.
+    async fn prepare(&self, job: &Job<'_>) -> Result<Prepared, PoolError>;
+
+    /// Arguments that differ from worker to worker.
+    fn worker_arguments(&self, spec: &WorkerSpec) -> Vec<OsString>;
+
+    /// Variables that differ from worker to worker.
+    fn worker_variables(&self, spec: &WorkerSpec) -> Vec<(String, String)>;
+}
+
+/// A job's environment while it is being made.
+struct Job<'a> {
+    context: &'a PoolContext,
+    /// The first worker's spec.
+    spec: &'a WorkerSpec,
+    /// The semi-persistent folder, with `staged` in it.
+    folder: &'a Path,
+    staged: &'a [Staged],
+}
+
+/// The pool for a `DOCKER` environment's SDK.
+pub(crate) fn pool(
+    environment: &Environment,
+    context: PoolContext,
+) -> Result<Box<dyn WorkerPool>, PoolError> {
+    let payload: DockerPayload = decode(environment)?;
+    let sdk =
+        identify::sdk(&payload.container_image, environment).ok_or(PoolError::UnknownSdk {
+            image: payload.container_image,
+        })?;
+    let folder = context.instance.job_scratch(&context.job_id).join(format!(
+        ".environment-{}",
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    ));
+    Ok(Box::new(ManagedPool {
+        runtime: runtime(sdk),
+        context,
+        folder,
+        prepared: OnceCell::new(),
+        started: Started::default(),
+    }))
+}
+
+fn runtime(sdk: Sdk) -> Box<dyn Runtime> {
+    match sdk.language {
+        Language::Python => Box::new(python::Python { sdk }),
+        Language::Java => Box::new(java::Java { sdk }),
+        Language::Go => Box::new(go::Go),
+    }
+}
+
+struct ManagedPool {
+    runtime: Box<dyn Runtime>,
+    context: PoolContext,
+    folder: PathBuf,
+    prepared: OnceCell<Prepared>,
+    started: Started,
+}
+
+impl ManagedPool {
+    /// Makes the job's environment, from scratch: an earlier attempt may have left half of one.
+    async fn prepare(&self, spec: &WorkerSpec) -> Result<Prepared, PoolError> {
+        remove_folder(&self.folder).await;
+        let staged = staging::materialize(spec, &self.folder.join("staged")).await?;
+        let job = Job {
+            context: &self.context,
+            spec,
+            folder: &self.folder,
+            staged: &staged,
+        };
+        self.runtime.prepare(&job).await
+    }
+
+    async fn launch(&self, spec: &WorkerSpec) -> Result<Launch, PoolError> {
+        let prepared = self
+            .prepared
+            .get_or_try_init(|| self.prepare(spec))
+            .await?
+            .clone();
+        make_scratch(&spec.scratch).await?;
+        let mut variables = boot::machine_variables();
+        variables.extend(boot::folder_variables(&spec.scratch));
+        variables.extend(self.context.environment_variables.iter().cloned());
+        variables.push(boot::write_options(&spec.scratch, &spec.provision).await?);
+        variables.extend(prepared.variables);
+        variables.extend(self.runtime.worker_variables(spec));
+        let mut arguments = prepared.arguments;
+        arguments.extend(self.runtime.worker_arguments(spec));
+        Ok(Launch {
+            program: prepared.program,
+            arguments,
+            variables,
+            folder: spec.scratch.clone(),
+            lines: lines_of(spec),
+        })
+    }
+}
+
+#[async_trait]
+impl WorkerPool for ManagedPool {
+    async fn start_worker(&self, spec: WorkerSpec) -> Result<Box<dyn StartedWorker>, PoolError> {
+        self.started.check_open()?;
+        let launch = match self.launch(&spec).await {
+            Ok(launch) => launch,
+            Err(error) => {
+                remove_folder(&spec.scratch).await;
+                return Err(error);
+            }
+        };
+        self.started.start(&self.context, &spec, launch).await
+    }
+
+    async fn shutdown(&self) {
+        self.started.shutdown().await;
+        remove_folder(&self.folder).await;
+        // The job's folder goes with its last pool: it isn't empty before.
+        let _ =
+            tokio::fs::remove_dir(self.context.instance.job_scratch(&self.context.job_id)).await;
+    }
+}

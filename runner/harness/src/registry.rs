@@ -1,0 +1,237 @@
+//! Every worker that is expected or connected, by its id.
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+
+use dataflume_proto::fn_execution::{Elements, ProvisionInfo};
+use dataflume_proto::pipeline::ApiServiceDescriptor;
+use rustc_hash::FxHashMap;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Status};
+use tracing::{debug, warn};
+
+use crate::artifacts::ArtifactSource;
+use crate::bundle::shared::Bundle;
+use crate::control::ControlLink;
+use crate::descriptor::RegisteredDescriptor;
+use crate::error::{BundleError, WorkerError};
+use crate::logging::LogSink;
+use crate::metrics::ShortIds;
+use crate::state::StateHandler;
+use crate::status::StatusLink;
+
+/// The metadata key that SDKs send on every call.
+const WORKER_ID: &str = "worker_id";
+
+/// Input messages that may wait for a worker's data connection; each is up to about 1 MiB, or one
+/// chunk if that is larger.
+const DATA_MESSAGES_QUEUED: usize = 4;
+
+/// Locks a mutex that no holder can poison: none of them panics while holding it.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// The workers of all jobs.
+#[derive(Default)]
+pub(crate) struct Registry {
+    workers: Mutex<FxHashMap<String, Arc<WorkerState>>>,
+}
+
+impl Registry {
+    pub(crate) fn insert(&self, worker: Arc<WorkerState>) -> Result<(), WorkerError> {
+        let mut workers = lock(&self.workers);
+        if workers.contains_key(&worker.id) {
+            return Err(WorkerError::DuplicateWorker(worker.id.clone()));
+        }
+        workers.insert(worker.id.clone(), worker);
+        Ok(())
+    }
+
+    pub(crate) fn remove(&self, worker_id: &str) {
+        lock(&self.workers).remove(worker_id);
+    }
+
+    /// The worker that a call comes from.
+    pub(crate) fn worker_of<T>(
+        &self,
+        request: &Request<T>,
+        service: &'static str,
+    ) -> Result<Arc<WorkerState>, Status> {
+        let remote = request.remote_addr();
+        let Some(id) = request.metadata().get(WORKER_ID) else {
+            warn!(
+                service,
+                ?remote,
+                "a call without worker_id metadata was refused"
+            );
+            return Err(Status::invalid_argument(format!(
+                "the {service} service needs the metadata key {WORKER_ID:?}, by which workers are told apart"
+            )));
+        };
+        let id = id.to_str().map_err(|_| {
+            Status::invalid_argument(format!("the metadata key {WORKER_ID:?} is not text"))
+        })?;
+        let worker = lock(&self.workers).get(id).cloned();
+        worker.ok_or_else(|| {
+            warn!(
+                service,
+                worker_id = id,
+                ?remote,
+                "a call from an unknown worker was refused"
+            );
+            Status::permission_denied(format!(
+                "no worker with id {id:?} is expected here ({service} service): \
+                 it was never registered, or its job has ended"
+            ))
+        })
+    }
+}
+
+/// What is known of one worker. Shared by its streams and its handles.
+pub(crate) struct WorkerState {
+    pub(crate) id: String,
+    pub(crate) endpoint: ApiServiceDescriptor,
+    pub(crate) provision: ProvisionInfo,
+    pub(crate) artifacts: Arc<dyn ArtifactSource>,
+    pub(crate) log: Arc<dyn LogSink>,
+    /// The SDK accepts elements within `ProcessBundleRequest`.
+    pub(crate) embeds_requests: bool,
+    pub(crate) embed_limit_bytes: usize,
+    pub(crate) output_budget_bytes: usize,
+    pub(crate) control: ControlLink,
+    pub(crate) status: StatusLink,
+    pub(crate) short_ids: ShortIds,
+    /// Set when the control stream opens.
+    pub(crate) connected: CancellationToken,
+    /// Set when the worker is lost or told to end; never reset.
+    pub(crate) closed: CancellationToken,
+    pub(crate) closed_because: OnceLock<String>,
+    pub(crate) data_out: mpsc::Sender<Elements>,
+    /// Taken by the one data stream.
+    pub(crate) data_queue: Mutex<Option<mpsc::Receiver<Elements>>>,
+    descriptors: Mutex<FxHashMap<String, Arc<RegisteredDescriptor>>>,
+    bundles: Mutex<Bundles>,
+}
+
+/// The bundles in flight, until the worker closes.
+enum Bundles {
+    Open(FxHashMap<String, Arc<Bundle>>),
+    Closed,
+}
+
+/// What a [`WorkerState`] is made from.
+pub(crate) struct WorkerSettings {
+    pub(crate) id: String,
+    pub(crate) endpoint: ApiServiceDescriptor,
+    pub(crate) provision: ProvisionInfo,
+    pub(crate) artifacts: Arc<dyn ArtifactSource>,
+    pub(crate) log: Arc<dyn LogSink>,
+    pub(crate) embeds_requests: bool,
+    pub(crate) embed_limit_bytes: usize,
+    pub(crate) output_budget_bytes: usize,
+}
+
+impl WorkerState {
+    pub(crate) fn new(settings: WorkerSettings) -> Self {
+        let (data_out, data_queue) = mpsc::channel(DATA_MESSAGES_QUEUED);
+        Self {
+            id: settings.id,
+            endpoint: settings.endpoint,
+            provision: settings.provision,
+            artifacts: settings.artifacts,
+            log: settings.log,
+            embeds_requests: settings.embeds_requests,
+            embed_limit_bytes: settings.embed_limit_bytes,
+            output_budget_bytes: settings.output_budget_bytes,
+            control: ControlLink::default(),
+            status: StatusLink::default(),
+            short_ids: ShortIds::default(),
+            connected: CancellationToken::new(),
+            closed: CancellationToken::new(),
+            closed_because: OnceLock::new(),
+            data_out,
+            data_queue: Mutex::new(Some(data_queue)),
+            descriptors: Mutex::default(),
+            bundles: Mutex::new(Bundles::Open(FxHashMap::default())),
+        }
+    }
+
+    /// Ends the worker's streams and fails whatever is in flight. Only the first reason counts.
+    pub(crate) fn close(&self, reason: &str) {
+        if self.closed_because.set(reason.to_owned()).is_err() {
+            return;
+        }
+        debug!(worker_id = self.id, reason, "worker closed");
+        let bundles = std::mem::replace(&mut *lock(&self.bundles), Bundles::Closed);
+        if let Bundles::Open(bundles) = bundles {
+            for bundle in bundles.into_values() {
+                bundle.fail(BundleError::WorkerLost(reason.to_owned()));
+            }
+        }
+        self.control.close(reason);
+        self.status.close(reason);
+        self.closed.cancel();
+    }
+
+    /// Why the worker closed; a placeholder while it is open.
+    pub(crate) fn reason(&self) -> String {
+        self.closed_because
+            .get()
+            .cloned()
+            .unwrap_or_else(|| "the worker is open".to_owned())
+    }
+
+    pub(crate) fn register(&self, descriptor: RegisteredDescriptor) {
+        let id = descriptor.proto.id.clone();
+        lock(&self.descriptors).insert(id, Arc::new(descriptor));
+    }
+
+    pub(crate) fn descriptor(&self, id: &str) -> Option<Arc<RegisteredDescriptor>> {
+        lock(&self.descriptors).get(id).cloned()
+    }
+
+    pub(crate) fn add_bundle(&self, bundle: Arc<Bundle>) -> Result<(), BundleError> {
+        match &mut *lock(&self.bundles) {
+            Bundles::Closed => Err(BundleError::WorkerLost(self.reason())),
+            Bundles::Open(bundles) => {
+                if bundles.contains_key(&bundle.instruction_id) {
+                    return Err(BundleError::Refused(format!(
+                        "instruction id {:?} is in use on worker {:?}",
+                        bundle.instruction_id, self.id
+                    )));
+                }
+                bundles.insert(bundle.instruction_id.clone(), bundle);
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) fn bundle(&self, instruction_id: &str) -> Option<Arc<Bundle>> {
+        match &*lock(&self.bundles) {
+            Bundles::Closed => None,
+            Bundles::Open(bundles) => bundles.get(instruction_id).cloned(),
+        }
+    }
+
+    pub(crate) fn remove_bundle(&self, instruction_id: &str) {
+        if let Bundles::Open(bundles) = &mut *lock(&self.bundles) {
+            bundles.remove(instruction_id);
+        }
+    }
+
+    pub(crate) fn state_handler(
+        &self,
+        instruction_id: &str,
+    ) -> Result<Arc<dyn StateHandler>, String> {
+        let bundle = self.bundle(instruction_id);
+        bundle
+            .as_ref()
+            .and_then(|bundle| bundle.state_handler())
+            .ok_or_else(|| {
+                format!("no bundle with instruction id {instruction_id:?} is active on this worker")
+            })
+    }
+}

@@ -1,0 +1,412 @@
+//! State, logging, status, provisioning and artifact retrieval; calls from unknown workers.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod common;
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use common::{FakeSdk, TestServer, bundle, registration, step};
+use dataflume_harness::{
+    ArtifactSource, BundleInputs, LogSink, RUNNER_CAPABILITIES, StateHandler, WorkerError,
+};
+use dataflume_proto::fn_execution::beam_fn_logging_client::BeamFnLoggingClient;
+use dataflume_proto::fn_execution::beam_fn_state_client::BeamFnStateClient;
+use dataflume_proto::fn_execution::beam_fn_worker_status_client::BeamFnWorkerStatusClient;
+use dataflume_proto::fn_execution::provision_service_client::ProvisionServiceClient;
+use dataflume_proto::fn_execution::{
+    GetProvisionInfoRequest, LogEntry, StateAppendRequest, StateAppendResponse, StateGetRequest,
+    StateGetResponse, StateKey, StateRequest, StateResponse, WorkerStatusResponse, log_entry,
+    state_key, state_request, state_response,
+};
+use dataflume_proto::job::artifact_retrieval_service_client::ArtifactRetrievalServiceClient;
+use dataflume_proto::job::{GetArtifactRequest, ResolveArtifactsRequest};
+use dataflume_proto::pipeline::ArtifactInformation;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Status, Streaming};
+
+/// Records appends per key; each waits for a permit where the key is `slow`.
+struct Recorder {
+    appended: Mutex<Vec<(Bytes, Bytes)>>,
+    permits: Semaphore,
+}
+
+#[async_trait]
+impl StateHandler for Recorder {
+    async fn handle(&self, request: StateRequest) -> Result<state_response::Response, String> {
+        let key = key_of(&request);
+        match request.request.unwrap() {
+            state_request::Request::Append(append) => {
+                if key == "slow" {
+                    self.permits.acquire().await.unwrap().forget();
+                }
+                self.appended.lock().unwrap().push((key, append.data));
+                Ok(state_response::Response::Append(StateAppendResponse {}))
+            }
+            state_request::Request::Get(_) => {
+                let appended = self.appended.lock().unwrap();
+                let data: Vec<u8> = appended
+                    .iter()
+                    .filter(|(k, _)| *k == key)
+                    .flat_map(|(_, data)| data.to_vec())
+                    .collect();
+                Ok(state_response::Response::Get(StateGetResponse {
+                    data: data.into(),
+                    ..Default::default()
+                }))
+            }
+            state_request::Request::Clear(_) => Err("clear is refused in this test".to_owned()),
+        }
+    }
+}
+
+fn key_of(request: &StateRequest) -> Bytes {
+    match request.state_key.as_ref().unwrap().r#type.as_ref().unwrap() {
+        state_key::Type::BagUserState(bag) => bag.key.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn state_request(id: &str, key: &'static str, request: state_request::Request) -> StateRequest {
+    StateRequest {
+        id: id.to_owned(),
+        instruction_id: "b".to_owned(),
+        state_key: Some(StateKey {
+            r#type: Some(state_key::Type::BagUserState(state_key::BagUserState {
+                transform_id: "dofn".to_owned(),
+                user_state_id: "s".to_owned(),
+                key: Bytes::from_static(key.as_bytes()),
+                ..Default::default()
+            })),
+        }),
+        request: Some(request),
+    }
+}
+
+fn append(data: &'static str) -> state_request::Request {
+    state_request::Request::Append(StateAppendRequest {
+        data: Bytes::from_static(data.as_bytes()),
+    })
+}
+
+fn get() -> state_request::Request {
+    state_request::Request::Get(StateGetRequest::default())
+}
+
+async fn state_stream(sdk: &FakeSdk) -> (mpsc::Sender<StateRequest>, Streaming<StateResponse>) {
+    let (requests, stream) = mpsc::channel(16);
+    let responses = BeamFnStateClient::new(sdk.channel.clone())
+        .state(sdk.request(ReceiverStream::new(stream)))
+        .await
+        .unwrap()
+        .into_inner();
+    (requests, responses)
+}
+
+async fn next(responses: &mut Streaming<StateResponse>) -> StateResponse {
+    step("state response", responses.message())
+        .await
+        .unwrap()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn state_of_one_cell_is_in_order_and_of_others_concurrent() {
+    let server = TestServer::start().await;
+    let (worker, mut sdk) = server.worker("w").await;
+    let recorder = Arc::new(Recorder {
+        appended: Mutex::default(),
+        permits: Semaphore::new(0),
+    });
+    let mut request = bundle("b", BundleInputs::Streamed);
+    request.state = recorder.clone();
+    let _running = worker.process_bundle(request).unwrap();
+    sdk.control.next_bundle().await;
+    let (requests, mut responses) = state_stream(&sdk.sdk).await;
+    for request in [
+        state_request("1", "slow", append("x")),
+        state_request("2", "slow", append("y")),
+        state_request("3", "slow", get()),
+        state_request("4", "fast", append("z")),
+        state_request("5", "fast", get()),
+        state_request(
+            "6",
+            "fast",
+            state_request::Request::Clear(Default::default()),
+        ),
+    ] {
+        requests.send(request).await.unwrap();
+    }
+    for id in ["4", "5", "6"] {
+        assert_eq!(next(&mut responses).await.id, id);
+    }
+    recorder.permits.add_permits(2);
+    let mut got = Bytes::new();
+    for id in ["1", "2", "3"] {
+        let response = next(&mut responses).await;
+        assert_eq!(response.id, id);
+        if let Some(state_response::Response::Get(get)) = response.response {
+            got = get.data;
+        }
+    }
+    assert_eq!(got, "xy");
+}
+
+#[tokio::test]
+async fn state_errors_and_unknown_bundles_are_answered() {
+    let server = TestServer::start().await;
+    let (worker, mut sdk) = server.worker("w").await;
+    let (requests, mut responses) = state_stream(&sdk.sdk).await;
+    requests.send(state_request("1", "k", get())).await.unwrap();
+    let response = next(&mut responses).await;
+    assert!(response.error.contains("\"b\" is active"), "{response:?}");
+
+    let running = worker
+        .process_bundle(bundle("b", BundleInputs::Streamed))
+        .unwrap();
+    sdk.control.next_bundle().await;
+    requests.send(state_request("2", "k", get())).await.unwrap();
+    let response = next(&mut responses).await;
+    assert!(response.error.contains("no state"), "{response:?}");
+    assert_eq!((response.id.as_str(), response.response), ("2", None));
+
+    running.handle.abort();
+    requests.send(state_request("3", "k", get())).await.unwrap();
+    assert!(!next(&mut responses).await.error.is_empty());
+}
+
+#[derive(Default)]
+struct Lines(Mutex<Vec<String>>);
+
+impl LogSink for Lines {
+    fn log(&self, worker_id: &str, entries: Vec<LogEntry>) {
+        let mut lines = self.0.lock().unwrap();
+        lines.extend(
+            entries
+                .into_iter()
+                .map(|e| format!("{worker_id}: {}", e.message)),
+        );
+    }
+}
+
+#[tokio::test]
+async fn log_entries_reach_the_jobs_sink() {
+    let server = TestServer::start().await;
+    let lines = Arc::new(Lines::default());
+    let mut logging = registration("w");
+    logging.log = lines.clone();
+    let _connection = server.fn_api.expect_worker(logging).unwrap();
+    let sdk = server.sdk("w").await;
+    let batch = |messages: &[&str]| log_entry::List {
+        log_entries: messages
+            .iter()
+            .map(|message| LogEntry {
+                message: (*message).to_owned(),
+                ..Default::default()
+            })
+            .collect(),
+    };
+    let batches = vec![batch(&["one", "two"]), batch(&["three"])];
+    let mut control = BeamFnLoggingClient::new(sdk.channel.clone())
+        .logging(sdk.request(futures::stream::iter(batches)))
+        .await
+        .unwrap()
+        .into_inner();
+    // The end of the stream tells that everything was taken.
+    assert!(
+        step("log control", control.message())
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert_eq!(*lines.0.lock().unwrap(), ["w: one", "w: two", "w: three"]);
+}
+
+#[tokio::test]
+async fn a_workers_status_is_asked_over_its_stream() {
+    let server = TestServer::start().await;
+    let (worker, sdk) = server.worker("w").await;
+    assert_eq!(
+        worker.status().await,
+        Err(WorkerError::NotConnected("status"))
+    );
+    let (responses, stream) = mpsc::channel(4);
+    let mut requests = BeamFnWorkerStatusClient::new(sdk.sdk.channel.clone())
+        .worker_status(sdk.sdk.request(ReceiverStream::new(stream)))
+        .await
+        .unwrap()
+        .into_inner();
+    for (info, error) in [("all is well", ""), ("", "no memory")] {
+        let worker = worker.clone();
+        let asked = tokio::spawn(async move { worker.status().await });
+        let request = step("status", requests.message()).await.unwrap().unwrap();
+        let response = WorkerStatusResponse {
+            id: request.id,
+            error: error.to_owned(),
+            status_info: info.to_owned(),
+        };
+        responses.send(response).await.unwrap();
+        let result = step("status", asked).await.unwrap();
+        if error.is_empty() {
+            assert_eq!(result.unwrap(), info);
+        } else {
+            assert_eq!(result, Err(WorkerError::Sdk(error.to_owned())));
+        }
+    }
+    let lost = tokio::spawn({
+        let worker = worker.clone();
+        async move { worker.status().await }
+    });
+    step("status", requests.message()).await.unwrap().unwrap();
+    drop(responses);
+    let lost = step("status", lost).await.unwrap();
+    assert!(matches!(lost, Err(WorkerError::Lost(_))), "{lost:?}");
+}
+
+#[tokio::test]
+async fn provision_info_is_completed() {
+    let server = TestServer::start().await;
+    let mut wanted = registration("w");
+    wanted.provision.retrieval_token = "job-7".to_owned();
+    wanted.provision.runner_capabilities = vec!["beam:protocol:extra:v1".to_owned()];
+    let connection = server.fn_api.expect_worker(wanted).unwrap();
+    let sdk = server.sdk("w").await;
+    let info = ProvisionServiceClient::new(sdk.channel.clone())
+        .get_provision_info(sdk.request(GetProvisionInfoRequest {}))
+        .await
+        .unwrap()
+        .into_inner()
+        .info
+        .unwrap();
+    assert_eq!(&info, connection.provision_info());
+    assert_eq!(info.retrieval_token, "job-7");
+    let url = server.address.to_string();
+    for endpoint in [
+        info.control_endpoint,
+        info.logging_endpoint,
+        info.artifact_endpoint,
+        info.status_endpoint,
+    ] {
+        assert_eq!(endpoint.unwrap().url, url);
+    }
+    let mut expected = vec!["beam:protocol:extra:v1"];
+    expected.extend(RUNNER_CAPABILITIES);
+    assert_eq!(info.runner_capabilities, expected);
+}
+
+/// One artifact of two chunks, of type `t`.
+struct OneArtifact;
+
+#[async_trait]
+impl ArtifactSource for OneArtifact {
+    async fn resolve(
+        &self,
+        artifacts: Vec<ArtifactInformation>,
+    ) -> Result<Vec<ArtifactInformation>, Status> {
+        Ok(artifacts)
+    }
+
+    async fn open(
+        &self,
+        artifact: ArtifactInformation,
+    ) -> Result<BoxStream<'static, Result<Bytes, Status>>, Status> {
+        if artifact.type_urn != "t" {
+            return Err(Status::not_found(artifact.type_urn));
+        }
+        let chunks = ["first ", "second"].map(|chunk| Ok(Bytes::from(chunk)));
+        Ok(futures::stream::iter(chunks).boxed())
+    }
+}
+
+#[tokio::test]
+async fn artifacts_come_from_the_workers_own_source() {
+    let server = TestServer::start().await;
+    let mut with_artifact = registration("w");
+    with_artifact.artifacts = Arc::new(OneArtifact);
+    let _connection = server.fn_api.expect_worker(with_artifact).unwrap();
+    let sdk = server.sdk("w").await;
+    let mut client = ArtifactRetrievalServiceClient::new(sdk.channel.clone());
+    let artifact = |type_urn: &str| ArtifactInformation {
+        type_urn: type_urn.to_owned(),
+        ..Default::default()
+    };
+    let resolve = ResolveArtifactsRequest {
+        artifacts: vec![artifact("t")],
+        ..Default::default()
+    };
+    let resolved = client
+        .resolve_artifacts(sdk.request(resolve))
+        .await
+        .unwrap();
+    assert_eq!(resolved.into_inner().replacements, [artifact("t")]);
+    let ask = |type_urn| GetArtifactRequest {
+        artifact: Some(artifact(type_urn)),
+    };
+    let chunks: Vec<_> = client
+        .get_artifact(sdk.request(ask("t")))
+        .await
+        .unwrap()
+        .into_inner()
+        .map(|chunk| chunk.unwrap().data)
+        .collect()
+        .await;
+    assert_eq!(chunks.concat(), b"first second");
+    let missing = client
+        .get_artifact(sdk.request(ask("u")))
+        .await
+        .map(|_| ())
+        .unwrap_err();
+    assert_eq!(missing.code(), Code::NotFound);
+}
+
+#[tokio::test]
+async fn unknown_workers_are_refused_by_every_service() {
+    let server = TestServer::start().await;
+    let _connection = server.expect("known");
+    let sdk = server.sdk("stranger").await;
+    let channel = || sdk.channel.clone();
+    let refusals = [
+        sdk.control().await.map(|_| ()).unwrap_err(),
+        sdk.descriptor("d").await.map(|_| ()).unwrap_err(),
+        sdk.data().await.map(|_| ()).unwrap_err(),
+        BeamFnStateClient::new(channel())
+            .state(sdk.request(futures::stream::empty()))
+            .await
+            .map(|_| ())
+            .unwrap_err(),
+        BeamFnLoggingClient::new(channel())
+            .logging(sdk.request(futures::stream::empty()))
+            .await
+            .map(|_| ())
+            .unwrap_err(),
+        BeamFnWorkerStatusClient::new(channel())
+            .worker_status(sdk.request(futures::stream::empty()))
+            .await
+            .map(|_| ())
+            .unwrap_err(),
+        ProvisionServiceClient::new(channel())
+            .get_provision_info(sdk.request(GetProvisionInfoRequest {}))
+            .await
+            .map(|_| ())
+            .unwrap_err(),
+        ArtifactRetrievalServiceClient::new(channel())
+            .resolve_artifacts(sdk.request(ResolveArtifactsRequest::default()))
+            .await
+            .map(|_| ())
+            .unwrap_err(),
+    ];
+    for refusal in refusals {
+        assert_eq!(refusal.code(), Code::PermissionDenied);
+        assert!(refusal.message().contains("\"stranger\""), "{refusal:?}");
+    }
+    let nameless = ProvisionServiceClient::new(channel())
+        .get_provision_info(GetProvisionInfoRequest {})
+        .await
+        .map(|_| ())
+        .unwrap_err();
+    assert_eq!(nameless.code(), Code::InvalidArgument);
+}

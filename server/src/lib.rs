@@ -1,0 +1,1 @@
+//! The Dataflume server: API adapters, command line, wiring.

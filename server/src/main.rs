@@ -1,0 +1,2 @@
+//! The `dataflume` command.
+fn main() {}

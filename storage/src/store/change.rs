@@ -1,0 +1,140 @@
+//! Changing and deleting objects that exist.
+
+use std::collections::BTreeMap;
+
+use super::Store;
+use super::record::Record;
+use super::write::uninterrupted;
+use crate::error::{Error, Result};
+use crate::layout;
+use crate::metadata::{ContentAttributes, ObjectId, ObjectMetadata, Preconditions, Timestamp};
+use object_store::ObjectStoreExt;
+
+/// A change of an object's attributes: `None` leaves one as it is, `Some(None)` removes it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AttributesPatch {
+    /// `Content-Type`.
+    pub content_type: Option<Option<String>>,
+    /// `Content-Encoding`.
+    pub content_encoding: Option<Option<String>>,
+    /// `Content-Disposition`.
+    pub content_disposition: Option<Option<String>>,
+    /// `Content-Language`.
+    pub content_language: Option<Option<String>>,
+    /// `Cache-Control`.
+    pub cache_control: Option<Option<String>>,
+    /// `customTime`.
+    pub custom_time: Option<Option<String>>,
+    /// `storageClass`.
+    pub storage_class: Option<Option<String>>,
+    /// The user's metadata, key by key.
+    pub custom: BTreeMap<String, Option<String>>,
+    /// Removes all of the user's metadata before `custom` is applied.
+    pub clear_custom: bool,
+}
+
+impl AttributesPatch {
+    /// Replaces all attributes, as `objects.update` does.
+    #[must_use]
+    pub fn replace(attributes: ContentAttributes) -> Self {
+        Self {
+            content_type: Some(attributes.content_type),
+            content_encoding: Some(attributes.content_encoding),
+            content_disposition: Some(attributes.content_disposition),
+            content_language: Some(attributes.content_language),
+            cache_control: Some(attributes.cache_control),
+            custom_time: Some(attributes.custom_time),
+            storage_class: Some(attributes.storage_class),
+            custom: attributes
+                .custom
+                .into_iter()
+                .map(|(key, value)| (key, Some(value)))
+                .collect(),
+            clear_custom: true,
+        }
+    }
+
+    fn apply(self, to: &mut ContentAttributes) {
+        let set = |slot: &mut Option<String>, change: Option<Option<String>>| {
+            if let Some(value) = change {
+                *slot = value;
+            }
+        };
+        set(&mut to.content_type, self.content_type);
+        set(&mut to.content_encoding, self.content_encoding);
+        set(&mut to.content_disposition, self.content_disposition);
+        set(&mut to.content_language, self.content_language);
+        set(&mut to.cache_control, self.cache_control);
+        set(&mut to.custom_time, self.custom_time);
+        set(&mut to.storage_class, self.storage_class);
+        if self.clear_custom {
+            to.custom.clear();
+        }
+        for (key, value) in self.custom {
+            match value {
+                Some(value) => to.custom.insert(key, value),
+                None => to.custom.remove(&key),
+            };
+        }
+    }
+}
+
+impl Store {
+    /// Changes the attributes: the generation stays, the metageneration goes up by one.
+    ///
+    /// # Errors
+    /// [`Error::ObjectNotFound`] (also for another `generation` than the current one),
+    /// [`Error::PreconditionFailed`].
+    pub async fn patch(
+        &self,
+        id: &ObjectId,
+        patch: AttributesPatch,
+        generation: Option<i64>,
+        preconditions: Preconditions,
+    ) -> Result<ObjectMetadata> {
+        let _guard = self.inner.locks.object(id).await;
+        let mut record = self.changeable(id, generation, preconditions).await?;
+        patch.apply(&mut record.object.attributes);
+        record.object.metageneration += 1;
+        record.object.updated = Timestamp::now();
+        self.inner.write_record(&record).await?;
+        Ok(record.object)
+    }
+
+    /// Deletes the object.
+    ///
+    /// # Errors
+    /// [`Error::ObjectNotFound`] (also for another `generation` than the current one),
+    /// [`Error::PreconditionFailed`].
+    pub async fn delete(
+        &self,
+        id: &ObjectId,
+        generation: Option<i64>,
+        preconditions: Preconditions,
+    ) -> Result<()> {
+        let (store, id) = (self.clone(), id.clone());
+        uninterrupted(async move {
+            let _guard = store.inner.locks.object(&id).await;
+            let record = store.changeable(&id, generation, preconditions).await?;
+            let path = layout::object_record(&id.bucket, &id.name);
+            store.inner.backend.delete(&path).await?;
+            store.inner.remove_blob(&id.bucket, &record.blob).await;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn changeable(
+        &self,
+        id: &ObjectId,
+        generation: Option<i64>,
+        preconditions: Preconditions,
+    ) -> Result<Record> {
+        let record = self.inner.existing_record(id).await?;
+        if generation.is_some_and(|wanted| wanted != record.object.generation) {
+            return Err(Error::object_not_found(&id.bucket, &id.name));
+        }
+        preconditions.check(Some(&record.object))?;
+        Ok(record)
+    }
+}

@@ -1,0 +1,96 @@
+//! An object's record: its metadata, and which blob holds its bytes.
+
+use futures::{StreamExt, TryStreamExt};
+use object_store::path::Path;
+use object_store::{ObjectStoreExt, PutPayload};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tracing::warn;
+
+use super::Inner;
+use crate::error::{Error, Result};
+use crate::layout;
+use crate::metadata::{BucketMetadata, ObjectId, ObjectMetadata};
+
+/// What rests on the backend for an object.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Record {
+    pub(crate) blob: String,
+    pub(crate) object: ObjectMetadata,
+}
+
+impl Inner {
+    /// The object's record; `None` if there is no such object.
+    pub(crate) async fn record(&self, id: &ObjectId) -> Result<Option<Record>> {
+        self.read_json(&layout::object_record(&id.bucket, &id.name))
+            .await
+    }
+
+    /// The object's record; an error that tells a missing bucket from a missing object.
+    pub(crate) async fn existing_record(&self, id: &ObjectId) -> Result<Record> {
+        match self.record(id).await? {
+            Some(record) => Ok(record),
+            None => Err(self.missing(id).await),
+        }
+    }
+
+    pub(crate) async fn missing(&self, id: &ObjectId) -> Error {
+        match self.existing_bucket(&id.bucket).await {
+            Ok(_) => Error::object_not_found(&id.bucket, &id.name),
+            Err(error) => error,
+        }
+    }
+
+    pub(crate) async fn existing_bucket(&self, bucket: &str) -> Result<BucketMetadata> {
+        let found = self.read_json(&layout::bucket_record(bucket)).await?;
+        found.ok_or_else(|| Error::BucketNotFound {
+            bucket: bucket.to_owned(),
+        })
+    }
+
+    pub(crate) async fn write_record(&self, record: &Record) -> Result<()> {
+        let ObjectId { bucket, name } = &record.object.id;
+        self.write_json(&layout::object_record(bucket, name), record)
+            .await
+    }
+
+    pub(crate) async fn read_json<T: DeserializeOwned>(&self, path: &Path) -> Result<Option<T>> {
+        let content = match self.backend.get(path).await {
+            Ok(found) => found.bytes().await,
+            Err(error) => Err(error),
+        };
+        match content {
+            Ok(content) => serde_json::from_slice(&content)
+                .map(Some)
+                .map_err(|error| Error::Corrupt {
+                    path: path.to_string(),
+                    reason: error.to_string(),
+                }),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Replaces the entry in one step.
+    pub(crate) async fn write_json<T: Serialize + Sync>(&self, path: &Path, value: &T) -> Result<()> {
+        let content = serde_json::to_vec(value).map_err(Error::backend)?;
+        self.backend.put(path, PutPayload::from(content)).await?;
+        Ok(())
+    }
+
+    /// Removes a blob that no record refers to any more. A failure costs space, until the next
+    /// sweep, but not the caller's operation: that has taken effect.
+    pub(crate) async fn remove_blob(&self, bucket: &str, blob: &str) {
+        match self.backend.delete(&layout::blob(bucket, blob)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+            Err(error) => warn!(bucket, blob, %error, "an unused blob could not be removed"),
+        }
+    }
+
+    /// Every path below `folder`.
+    pub(crate) async fn paths_below(&self, folder: &Path) -> Result<Vec<Path>> {
+        let entries = self.backend.list(Some(folder));
+        let paths = entries.map(|entry| entry.map(|meta| meta.location));
+        Ok(paths.try_collect().await?)
+    }
+}

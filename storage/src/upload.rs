@@ -1,0 +1,277 @@
+//! Resumable uploads: the state machine behind Cloud Storage's resumable protocol.
+//!
+//! An upload is begun for an object, takes chunks in order, each saying where it starts, and ends
+//! with the chunk that makes it complete. A client that lost its connection asks how much has
+//! arrived and goes on from there. Uploads live in this process: after a restart their clients
+//! find none and begin again, as Cloud Storage lets them do after a week.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
+use tokio::sync::Mutex as AsyncMutex;
+use uuid::Uuid;
+
+use crate::error::{Error, Result, Source};
+use crate::metadata::{ObjectId, ObjectMetadata};
+use crate::store::{ExpectedContent, ObjectWriter, PutOptions, Store};
+
+/// An upload that nobody touched for so long is forgotten, complete or not.
+const LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Names an upload; it cannot be guessed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct UploadId(Uuid);
+
+impl fmt::Display for UploadId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.simple())
+    }
+}
+
+impl FromStr for UploadId {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Uuid::try_parse(text)
+            .map(Self)
+            .map_err(|_| Error::UploadNotFound {
+                id: text.chars().take(80).collect(),
+            })
+    }
+}
+
+/// A piece of an upload's content.
+#[derive(Debug)]
+pub struct Chunk<S> {
+    /// Where its first byte belongs. What has arrived already is skipped; a gap is an error.
+    pub offset: u64,
+    /// The whole content's size, if the client knows it by now.
+    pub total: Option<u64>,
+    /// What the client announces about the whole content.
+    pub expected: ExpectedContent,
+    /// The bytes.
+    pub content: S,
+}
+
+/// How far an upload is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UploadStatus {
+    /// More is to come.
+    Incomplete {
+        /// Bytes that have arrived.
+        received: u64,
+    },
+    /// The object exists.
+    Complete(Box<ObjectMetadata>),
+}
+
+/// The uploads under way. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct Uploads {
+    store: Store,
+    sessions: Arc<Mutex<HashMap<UploadId, Session>>>,
+}
+
+#[derive(Clone)]
+struct Session {
+    state: Arc<AsyncMutex<State>>,
+    touched: Instant,
+}
+
+enum State {
+    Receiving {
+        writer: ObjectWriter,
+        total: Option<u64>,
+    },
+    Complete(Box<ObjectMetadata>),
+    /// It failed for good or was cancelled.
+    Dead,
+}
+
+impl Uploads {
+    /// Uploads into the store's buckets.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        Self {
+            store,
+            sessions: Arc::default(),
+        }
+    }
+
+    /// Begins an upload. `options.expected.size` is its total size, if known.
+    ///
+    /// # Errors
+    /// Those of [`Store::writer`].
+    pub async fn begin(&self, id: &ObjectId, options: PutOptions) -> Result<UploadId> {
+        let total = options.expected.size;
+        let writer = self.store.writer(id, options).await?;
+        let upload = UploadId(Uuid::new_v4());
+        let session = Session {
+            state: Arc::new(AsyncMutex::new(State::Receiving { writer, total })),
+            touched: Instant::now(),
+        };
+        let mut sessions = self.lock();
+        sessions.retain(|_, session| session.touched.elapsed() < LIFETIME);
+        sessions.insert(upload, session);
+        Ok(upload)
+    }
+
+    /// Takes a chunk. The upload completes when all of the total size has arrived; a chunk
+    /// without content tells the total size, or asks for nothing but the status.
+    ///
+    /// What arrived before a stream broke counts. A chunk sent again after completion gets the
+    /// same answer again.
+    ///
+    /// # Errors
+    /// - [`Error::UploadNotFound`] for an upload that was never begun, cancelled, or failed;
+    /// - [`Error::UploadOffset`] for a gap, more content than the total, or a changed total;
+    /// - [`Error::Interrupted`] where the stream breaks; the upload can be continued;
+    /// - those of [`ObjectWriter::finish`], which end the upload.
+    pub async fn append<S, E>(&self, upload: UploadId, chunk: Chunk<S>) -> Result<UploadStatus>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
+        E: Into<Source>,
+    {
+        let session = self.session(upload)?;
+        let mut state = session.lock_owned().await;
+        let (writer, total) = match &mut *state {
+            State::Receiving { writer, total } => (writer, total),
+            State::Complete(object) => return Ok(UploadStatus::Complete(object.clone())),
+            State::Dead => return Err(not_found(upload)),
+        };
+        agree_on_total(total, chunk.total, writer.size())?;
+        writer.expect(chunk.expected);
+        receive(writer, *total, chunk.offset, chunk.content).await?;
+        if *total != Some(writer.size()) {
+            return Ok(UploadStatus::Incomplete {
+                received: writer.size(),
+            });
+        }
+        let State::Receiving { writer, .. } = std::mem::replace(&mut *state, State::Dead) else {
+            return Err(not_found(upload));
+        };
+        // The lock goes with it, so that a client that has gone meanwhile finds the outcome.
+        let uploads = self.clone();
+        let finishing = tokio::spawn(async move {
+            let finished = writer.finish().await.map(Box::new);
+            match &finished {
+                Ok(object) => *state = State::Complete(object.clone()),
+                Err(_) => uploads.forget(upload),
+            }
+            finished
+        });
+        let object = finishing.await.map_err(Error::backend)??;
+        Ok(UploadStatus::Complete(object))
+    }
+
+    /// How far the upload is.
+    ///
+    /// # Errors
+    /// [`Error::UploadNotFound`].
+    pub async fn status(&self, upload: UploadId) -> Result<UploadStatus> {
+        let session = self.session(upload)?;
+        let state = session.lock().await;
+        match &*state {
+            State::Receiving { writer, .. } => Ok(UploadStatus::Incomplete {
+                received: writer.size(),
+            }),
+            State::Complete(object) => Ok(UploadStatus::Complete(object.clone())),
+            State::Dead => Err(not_found(upload)),
+        }
+    }
+
+    /// Cancels an upload; what arrived is removed. The object of a complete one stays.
+    ///
+    /// # Errors
+    /// [`Error::UploadNotFound`].
+    pub async fn cancel(&self, upload: UploadId) -> Result<()> {
+        let session = self.session(upload)?;
+        self.forget(upload);
+        let state = std::mem::replace(&mut *session.lock().await, State::Dead);
+        if let State::Receiving { writer, .. } = state {
+            writer.abort().await;
+        }
+        Ok(())
+    }
+
+    fn session(&self, upload: UploadId) -> Result<Arc<AsyncMutex<State>>> {
+        let mut sessions = self.lock();
+        let session = sessions.get_mut(&upload).ok_or_else(|| not_found(upload))?;
+        session.touched = Instant::now();
+        Ok(Arc::clone(&session.state))
+    }
+
+    fn forget(&self, upload: UploadId) {
+        self.lock().remove(&upload);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<UploadId, Session>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn not_found(upload: UploadId) -> Error {
+    Error::UploadNotFound {
+        id: upload.to_string(),
+    }
+}
+
+fn agree_on_total(known: &mut Option<u64>, told: Option<u64>, received: u64) -> Result<()> {
+    let reason = match (*known, told) {
+        (Some(known), Some(told)) if known != told => {
+            format!("it says that the total is {told} bytes, before it was {known}")
+        }
+        (None, Some(told)) if told < received => {
+            format!("it says that the total is {told} bytes, fewer than have arrived")
+        }
+        _ => {
+            *known = told.or(*known);
+            return Ok(());
+        }
+    };
+    Err(Error::UploadOffset { received, reason })
+}
+
+async fn receive<S, E>(
+    writer: &mut ObjectWriter,
+    total: Option<u64>,
+    offset: u64,
+    mut content: S,
+) -> Result<()>
+where
+    S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
+    E: Into<Source>,
+{
+    let wrong = |received, reason| Err(Error::UploadOffset { received, reason });
+    let mut at = offset;
+    while let Some(bytes) = content.next().await {
+        let received = writer.size();
+        let mut bytes = match bytes {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                return Err(Error::Interrupted {
+                    received,
+                    source: error.into(),
+                });
+            }
+        };
+        let end = at + bytes.len() as u64;
+        if at > received {
+            return wrong(received, format!("it starts at {offset}, which leaves a gap"));
+        }
+        if let Some(total) = total.filter(|total| end > *total) {
+            return wrong(received, format!("it goes beyond the total of {total} bytes"));
+        }
+        let known = usize::try_from(received - at).unwrap_or(usize::MAX);
+        at = end;
+        if known < bytes.len() {
+            writer.write(bytes.split_off(known)).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,92 @@
+package dataflume.conformance;
+
+import java.io.FileOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.lang.reflect.Method;
+import java.lang.reflect.Modifier;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.CodeSource;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.TreeSet;
+import java.util.jar.JarFile;
+import org.apache.beam.sdk.testing.ValidatesRunner;
+import org.junit.Test;
+import org.junit.experimental.categories.Category;
+
+/**
+ * Finds and runs Beam's own ValidatesRunner tests from the tests jar.
+ *
+ * <pre>
+ * Launcher list FILE                   writes the names of all tests, one {@code class.method} a line
+ * Launcher run TESTS EVENTS SECONDS    runs the tests named in the file TESTS, each for at most SECONDS
+ * </pre>
+ *
+ * What runs is told to EVENTS as it happens, one JSON object a line, so that whoever started this knows which test was running
+ * when it died. A test beyond its time is interrupted; if that does not help, the process ends and has to be started again with
+ * the rest of the tests.
+ */
+public final class Launcher {
+  /** The exit code for "a test could not be stopped". */
+  static final int STUCK = 3;
+
+  private Launcher() {}
+
+  public static void main(String[] args) throws Exception {
+    if (args.length == 2 && args[0].equals("list")) {
+      Files.write(Path.of(args[1]), list());
+    } else if (args.length == 4 && args[0].equals("run")) {
+      List<String> tests = Files.readAllLines(Path.of(args[1]));
+      try (PrintStream events = new PrintStream(new FileOutputStream(args[2], true), true, StandardCharsets.UTF_8)) {
+        TestRun run = new TestRun(new Events(events), Long.parseLong(args[3]) * 1000);
+        tests.forEach(run::run);
+      }
+    } else {
+      System.err.println("usage: Launcher list FILE | Launcher run TESTS EVENTS SECONDS");
+      System.exit(2);
+    }
+    // Harness threads of failed pipelines may still be there.
+    System.exit(0);
+  }
+
+  private static List<String> list() throws IOException {
+    CodeSource source = org.apache.beam.sdk.testing.PAssertTest.class.getProtectionDomain().getCodeSource();
+    List<String> classes = new ArrayList<>();
+    try (JarFile jar = new JarFile(Path.of(source.getLocation().getPath()).toFile())) {
+      jar.stream()
+          .map(entry -> entry.getName())
+          .filter(name -> name.endsWith(".class"))
+          .forEach(name -> classes.add(name.substring(0, name.length() - ".class".length()).replace('/', '.')));
+    }
+    TreeSet<String> tests = new TreeSet<>();
+    for (String name : classes) {
+      try {
+        addTests(Class.forName(name, false, Launcher.class.getClassLoader()), tests);
+      } catch (LinkageError | ClassNotFoundException e) {
+        System.err.println("cannot look into " + name + ": " + e);
+      }
+    }
+    return new ArrayList<>(tests);
+  }
+
+  private static void addTests(Class<?> type, TreeSet<String> tests) {
+    if (Modifier.isAbstract(type.getModifiers())) {
+      return;
+    }
+    for (Method method : type.getMethods()) {
+      if (method.isAnnotationPresent(Test.class) && (validatesRunner(method) || validatesRunner(type))) {
+        tests.add(type.getName() + "." + method.getName());
+      }
+    }
+  }
+
+  private static boolean validatesRunner(java.lang.reflect.AnnotatedElement element) {
+    Category category = element.getAnnotation(Category.class);
+    List<Class<?>> categories = category == null ? Collections.emptyList() : List.of(category.value());
+    return categories.stream().anyMatch(ValidatesRunner.class::isAssignableFrom);
+  }
+}

@@ -1,0 +1,1 @@
+//! Whole-system tests: API scenarios, conformance with Beam's own suites, resilience.
