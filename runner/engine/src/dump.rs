@@ -42,7 +42,11 @@ impl Engine {
             }
         }
         let workers = self.workers.len();
-        let _ = write!(text, "{workers} workers, {} bundles in flight", self.bundles.len());
+        let _ = write!(
+            text,
+            "{workers} workers, {} bundles in flight",
+            self.bundles.len()
+        );
         text
     }
 }

@@ -7,7 +7,9 @@ use crate::io::{Action, DataId, Effects, Work};
 
 impl Engine {
     pub(crate) fn commit(&mut self, id: BundleId, effects: Effects) {
-        let Some(running) = self.take_running(id) else { return };
+        let Some(running) = self.take_running(id) else {
+            return;
+        };
         let stage = running.bundle.stage;
         self.actions.push_back(Action::CommitBundle { bundle: id });
         self.consume(stage, &running.bundle.work);
@@ -24,7 +26,8 @@ impl Engine {
             self.stages[stage.index()].timers.update(summary);
         }
         if effects.finalize {
-            self.actions.push_back(Action::FinalizeBundle { bundle: id });
+            self.actions
+                .push_back(Action::FinalizeBundle { bundle: id });
         }
         self.touch(stage);
     }

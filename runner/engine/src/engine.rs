@@ -71,7 +71,11 @@ impl Engine {
     /// An engine for a plan; nothing happens before [`Input::Start`].
     pub fn new(plan: &Plan, config: EngineConfig) -> Self {
         let topology = Topology::of(plan);
-        let stages: Vec<StageState> = topology.nodes.iter().map(|_| StageState::default()).collect();
+        let stages: Vec<StageState> = topology
+            .nodes
+            .iter()
+            .map(|_| StageState::default())
+            .collect();
         Self {
             config,
             stages,
@@ -103,13 +107,28 @@ impl Engine {
                 self.phase = Phase::Running;
                 self.scripts.start(self.now);
             }
-            Input::WorkerJoined { worker, environment, slots } => {
-                self.workers.insert(worker, Worker { environment, slots, running: BTreeSet::new() });
+            Input::WorkerJoined {
+                worker,
+                environment,
+                slots,
+            } => {
+                self.workers.insert(
+                    worker,
+                    Worker {
+                        environment,
+                        slots,
+                        running: BTreeSet::new(),
+                    },
+                );
             }
             Input::WorkerLost { worker, reason } => self.lose_worker(worker, &reason),
             Input::BundleFinished { bundle, effects } => self.commit(bundle, effects),
             Input::BundleFailed { bundle, failure } => self.fail_bundle(bundle, failure),
-            Input::BundleSplit { bundle, primary, residual } => {
+            Input::BundleSplit {
+                bundle,
+                primary,
+                residual,
+            } => {
                 self.apply_split(bundle, primary, residual);
             }
             Input::SplitRefused { bundle } => self.refuse_split(bundle),
@@ -208,7 +227,14 @@ impl Engine {
         };
         self.actions.push_back(Action::StartBundle(bundle.clone()));
         let split = SplitState::new(self.now, &self.config);
-        self.bundles.insert(id, Running { bundle, worker_losses, split });
+        self.bundles.insert(
+            id,
+            Running {
+                bundle,
+                worker_losses,
+                split,
+            },
+        );
     }
 
     /// Takes a bundle out of flight. Its key groups stay busy: the caller decides.
@@ -235,8 +261,15 @@ impl Engine {
         }
         let stages = self.timed.iter().flat_map(|stage| {
             let state = &self.stages[stage.index()];
-            let timer = if self.scripts.is_empty() { state.timers.next_processing() } else { None };
-            [state.pending.next_wake(), timer.filter(|time| *time > self.now)]
+            let timer = if self.scripts.is_empty() {
+                state.timers.next_processing()
+            } else {
+                None
+            };
+            [
+                state.pending.next_wake(),
+                timer.filter(|time| *time > self.now),
+            ]
         });
         stages.flatten().chain(self.next_split_check()).min()
     }

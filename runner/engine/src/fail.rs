@@ -8,7 +8,9 @@ use crate::pending::Retry;
 
 impl Engine {
     pub(crate) fn fail_bundle(&mut self, id: BundleId, failure: BundleFailure) {
-        let Some(running) = self.take_running(id) else { return };
+        let Some(running) = self.take_running(id) else {
+            return;
+        };
         self.actions.push_back(Action::DiscardBundle { bundle: id });
         match failure {
             BundleFailure::Failed(error) => self.retry_failed(running, &error),
@@ -17,7 +19,9 @@ impl Engine {
     }
 
     pub(crate) fn lose_worker(&mut self, worker: WorkerId, reason: &str) {
-        let Some(lost) = self.workers.remove(&worker) else { return };
+        let Some(lost) = self.workers.remove(&worker) else {
+            return;
+        };
         for id in lost.running {
             self.fail_bundle(id, BundleFailure::WorkerLost(reason.to_owned()));
         }
@@ -58,7 +62,11 @@ impl Engine {
 
     fn requeue(&mut self, running: Running, attempt: u32, worker_losses: u32) {
         let stage = running.bundle.stage;
-        let retry = Retry { work: running.bundle.work, attempt, worker_losses };
+        let retry = Retry {
+            work: running.bundle.work,
+            attempt,
+            worker_losses,
+        };
         self.stages[stage.index()].pending.retries.push_back(retry);
         self.touch(stage);
     }

@@ -40,7 +40,11 @@ pub struct PendingData {
 
 impl From<DataHandle> for PendingData {
     fn from(handle: DataHandle) -> Self {
-        Self { hold: handle.min_timestamp, handle, not_before: None }
+        Self {
+            hold: handle.min_timestamp,
+            handle,
+            not_before: None,
+        }
     }
 }
 

@@ -50,7 +50,10 @@ impl Pending {
                 self.totals.pieces += 1;
                 self.totals.elements += data.handle.elements;
                 self.totals.bytes += data.handle.bytes;
-                self.queues.entry(data.handle.key_group).or_default().push_back(data);
+                self.queues
+                    .entry(data.handle.key_group)
+                    .or_default()
+                    .push_back(data);
             }
         }
     }
@@ -92,7 +95,9 @@ impl Pending {
         ready: impl Fn(&PendingData) -> bool,
         taken: &mut Vec<PendingData>,
     ) {
-        let Some(queue) = self.queues.get_mut(&group) else { return };
+        let Some(queue) = self.queues.get_mut(&group) else {
+            return;
+        };
         let mut passed_over = VecDeque::new();
         while let Some(data) = queue.front() {
             let first = taken.is_empty();
@@ -127,6 +132,11 @@ impl Pending {
 
     /// The groups among `candidates` that have something waiting.
     pub(crate) fn free_groups(&self, busy: &BTreeSet<KeyGroup>) -> Vec<KeyGroup> {
-        self.queues.keys().flatten().copied().filter(|group| !busy.contains(group)).collect()
+        self.queues
+            .keys()
+            .flatten()
+            .copied()
+            .filter(|group| !busy.contains(group))
+            .collect()
     }
 }

@@ -47,7 +47,10 @@ impl Engine {
         !state.pending.retries.is_empty()
             || state.pending.totals().pieces > 0
             || state.timers.any_due(state.input_watermark)
-            || state.timers.next_processing().is_some_and(|time| time <= self.timer_clock())
+            || state
+                .timers
+                .next_processing()
+                .is_some_and(|time| time <= self.timer_clock())
     }
 
     fn free_executor(&self, stage: StageId) -> Option<Executor> {
@@ -84,7 +87,11 @@ impl Engine {
             Role::Keyed => self.timers(stage).or_else(|| self.keyed_elements(stage)),
             Role::GroupAtEnd => self.group_at_end(stage),
         }?;
-        Some(Retry { work, attempt: 1, worker_losses: 0 })
+        Some(Retry {
+            work,
+            attempt: 1,
+            worker_losses: 0,
+        })
     }
 
     fn impulse(&self, stage: StageId) -> Option<Work> {
@@ -99,7 +106,10 @@ impl Engine {
         let share = u64::from(slots);
         let pieces = match (node.splittable, node.unbounded) {
             (true, true) => 1,
-            (true, false) => totals.pieces.div_ceil(slots as usize).clamp(1, MAX_RESTRICTIONS),
+            (true, false) => totals
+                .pieces
+                .div_ceil(slots as usize)
+                .clamp(1, MAX_RESTRICTIONS),
             (false, _) => usize::MAX,
         };
         Limits {
@@ -122,7 +132,12 @@ impl Engine {
         let watermarks = self.side_input_watermarks(stage);
         let pending = &mut self.stages[stage.index()].pending;
         let mut taken = Vec::new();
-        pending.take(None, &mut limits, |data| side_inputs_ready(data, &watermarks), &mut taken);
+        pending.take(
+            None,
+            &mut limits,
+            |data| side_inputs_ready(data, &watermarks),
+            &mut taken,
+        );
         (!taken.is_empty()).then_some(Work::Elements(taken))
     }
 
@@ -134,7 +149,9 @@ impl Engine {
         for group in state.pending.free_groups(&state.busy) {
             let before = taken.len();
             let ready = |data: &PendingData| side_inputs_ready(data, &watermarks);
-            state.pending.take(Some(group), &mut limits, ready, &mut taken);
+            state
+                .pending
+                .take(Some(group), &mut limits, ready, &mut taken);
             if taken.len() > before {
                 state.busy.insert(group);
             }
@@ -152,9 +169,15 @@ impl Engine {
             return None;
         }
         let group = *state.pending.free_groups(&state.busy).first()?;
-        let mut limits = Limits { elements: u64::MAX, bytes: u64::MAX, pieces: usize::MAX };
+        let mut limits = Limits {
+            elements: u64::MAX,
+            bytes: u64::MAX,
+            pieces: usize::MAX,
+        };
         let mut taken = Vec::new();
-        state.pending.take(Some(group), &mut limits, |_| true, &mut taken);
+        state
+            .pending
+            .take(Some(group), &mut limits, |_| true, &mut taken);
         state.busy.insert(group);
         Some(Work::Elements(taken))
     }
@@ -171,7 +194,10 @@ impl Engine {
 
     fn side_input_watermarks(&self, stage: StageId) -> Vec<EventTime> {
         let side_inputs = &self.topology.node(stage).side_inputs;
-        side_inputs.iter().map(|pcollections| self.smallest_watermark(pcollections)).collect()
+        side_inputs
+            .iter()
+            .map(|pcollections| self.smallest_watermark(pcollections))
+            .collect()
     }
 
     /// Lets residuals whose delay has passed run.
@@ -189,7 +215,9 @@ impl Engine {
 /// A side input is ready for an element when its watermark has passed the end of the side window:
 /// at the very end, an element of that timestamp could still come.
 fn side_inputs_ready(data: &PendingData, watermarks: &[EventTime]) -> bool {
-    data.handle.side_inputs_ready_at.iter().zip(watermarks).all(|(ready_at, watermark)| {
-        watermark > ready_at || *watermark == EventTime::MAX
-    })
+    data.handle
+        .side_inputs_ready_at
+        .iter()
+        .zip(watermarks)
+        .all(|(ready_at, watermark)| watermark > ready_at || *watermark == EventTime::MAX)
 }

@@ -43,7 +43,9 @@ impl Engine {
         primary: Vec<PendingData>,
         residual: Vec<PendingData>,
     ) {
-        let Some(running) = self.bundles.get_mut(&id) else { return };
+        let Some(running) = self.bundles.get_mut(&id) else {
+            return;
+        };
         let stage = running.bundle.stage;
         let before = match std::mem::replace(&mut running.bundle.work, Work::Elements(primary)) {
             Work::Elements(before) => before,
@@ -56,14 +58,19 @@ impl Engine {
         running.split = SplitState::new(self.now, &self.config);
         let state = &mut self.stages[stage.index()];
         let mut released: Vec<DataId> = Vec::new();
-        let Work::Elements(primary) = &running.bundle.work else { return };
+        let Work::Elements(primary) = &running.bundle.work else {
+            return;
+        };
         for data in primary {
             state.data_holds.add(data.hold);
         }
         for data in &before {
             state.data_holds.remove(data.hold);
             let id = data.handle.id;
-            let kept = primary.iter().chain(&residual).any(|other| other.handle.id == id);
+            let kept = primary
+                .iter()
+                .chain(&residual)
+                .any(|other| other.handle.id == id);
             if !kept {
                 released.push(id);
             }
@@ -78,7 +85,9 @@ impl Engine {
     }
 
     pub(crate) fn refuse_split(&mut self, id: BundleId) {
-        let Some(running) = self.bundles.get_mut(&id) else { return };
+        let Some(running) = self.bundles.get_mut(&id) else {
+            return;
+        };
         let split = &mut running.split;
         split.requested = false;
         split.back_off = (split.back_off * 2).min(MAX_BACK_OFF);
@@ -110,7 +119,10 @@ impl Engine {
             if let Some(running) = self.bundles.get_mut(&bundle) {
                 running.split.requested = true;
             }
-            self.actions.push_back(Action::SplitBundle { bundle, fraction_of_remainder });
+            self.actions.push_back(Action::SplitBundle {
+                bundle,
+                fraction_of_remainder,
+            });
         }
     }
 
@@ -123,9 +135,15 @@ impl Engine {
             .filter_map(|running| {
                 let node = self.topology.node(running.bundle.stage);
                 let checkpoint = node.unbounded.then_some(running.split.next_checkpoint);
-                let has_idle = node.environment.is_some_and(|e| idle.get(&e).is_some_and(|n| *n > 0));
+                let has_idle = node
+                    .environment
+                    .is_some_and(|e| idle.get(&e).is_some_and(|n| *n > 0));
                 let split = has_idle.then_some(running.split.next_request);
-                [checkpoint, split].into_iter().flatten().filter(|at| *at > self.now).min()
+                [checkpoint, split]
+                    .into_iter()
+                    .flatten()
+                    .filter(|at| *at > self.now)
+                    .min()
             })
             .min()
     }

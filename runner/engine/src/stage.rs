@@ -104,8 +104,16 @@ impl Timers {
         now: ProcessingTime,
         busy: &BTreeSet<KeyGroup>,
     ) -> Vec<KeyGroup> {
-        let event = self.event.iter().take_while(|(time, _)| passed(*time, watermark)).map(|(_, g)| *g);
-        let processing = self.processing.iter().take_while(|(time, _)| *time <= now).map(|(_, g)| *g);
+        let event = self
+            .event
+            .iter()
+            .take_while(|(time, _)| passed(*time, watermark))
+            .map(|(_, g)| *g);
+        let processing = self
+            .processing
+            .iter()
+            .take_while(|(time, _)| *time <= now)
+            .map(|(_, g)| *g);
         let mut due: Vec<KeyGroup> = Vec::new();
         let mut seen = BTreeSet::new();
         for group in event.chain(processing) {
@@ -118,7 +126,9 @@ impl Timers {
 
     /// An event-time timer is due, busy or not.
     pub(crate) fn any_due(&self, watermark: EventTime) -> bool {
-        self.event.first().is_some_and(|(time, _)| passed(*time, watermark))
+        self.event
+            .first()
+            .is_some_and(|(time, _)| passed(*time, watermark))
     }
 
     pub(crate) fn next_event(&self) -> Option<EventTime> {

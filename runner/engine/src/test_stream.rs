@@ -43,7 +43,10 @@ impl Scripts {
             StageKind::TestStream(stream) => Some(Script::of(stage.id, &stage.outputs, stream)),
             _ => None,
         });
-        Self { scripts: scripts.collect(), clock: None }
+        Self {
+            scripts: scripts.collect(),
+            clock: None,
+        }
     }
 
     pub(crate) fn start(&mut self, now: ProcessingTime) {
@@ -67,15 +70,20 @@ impl Scripts {
 
 impl Script {
     fn of(stage: StageId, outputs: &[PCollectionId], stream: &TestStream) -> Self {
-        let steps = stream.payload.events.iter().enumerate().filter_map(|(index, event)| {
-            Some(match event.event.as_ref()? {
-                Event::ElementEvent(_) => Step::Elements(index),
-                Event::WatermarkEvent(event) => {
-                    Step::Watermark(stream.output(&event.tag), EventTime(event.new_watermark))
-                }
-                Event::ProcessingTimeEvent(event) => Step::AdvanceClock(event.advance_duration),
-            })
-        });
+        let steps = stream
+            .payload
+            .events
+            .iter()
+            .enumerate()
+            .filter_map(|(index, event)| {
+                Some(match event.event.as_ref()? {
+                    Event::ElementEvent(_) => Step::Elements(index),
+                    Event::WatermarkEvent(event) => {
+                        Step::Watermark(stream.output(&event.tag), EventTime(event.new_watermark))
+                    }
+                    Event::ProcessingTimeEvent(event) => Step::AdvanceClock(event.advance_duration),
+                })
+            });
         Self {
             stage,
             steps: steps.collect(),
@@ -107,7 +115,11 @@ impl Engine {
     /// Plays the next event of the scripts, the script that is least far first. Called when nothing
     /// runs and nothing is ready. `false`: there is nothing more to play.
     pub(crate) fn advance_test_streams(&mut self) -> bool {
-        let next = self.scripts.scripts.iter_mut().filter(|script| !script.ended);
+        let next = self
+            .scripts
+            .scripts
+            .iter_mut()
+            .filter(|script| !script.ended);
         let Some(script) = next.min_by_key(|script| script.next) else {
             return self.jump_to_next_timer();
         };
@@ -143,10 +155,16 @@ impl Engine {
             return false;
         }
         let timed = self.timed.iter().map(|stage| &self.stages[stage.index()]);
-        if timed.clone().any(|state| state.pending.next_wake().is_some()) {
+        if timed
+            .clone()
+            .any(|state| state.pending.next_wake().is_some())
+        {
             return false;
         }
-        let Some(next) = timed.filter_map(|state| state.timers.next_processing()).min() else {
+        let Some(next) = timed
+            .filter_map(|state| state.timers.next_processing())
+            .min()
+        else {
             return false;
         };
         self.move_clock(next.0.saturating_sub(self.timer_clock().0));

@@ -57,7 +57,11 @@ impl Topology {
                     }
                     StageKind::GroupByKey(_) => (Role::Keyed, None, false, false),
                     StageKind::Executable(executable) => (
-                        if executable.keyed.is_some() { Role::Keyed } else { Role::Elements },
+                        if executable.keyed.is_some() {
+                            Role::Keyed
+                        } else {
+                            Role::Elements
+                        },
                         Some(executable.environment),
                         executable.splittable.is_some(),
                         executable.splittable.as_ref().is_some_and(|s| s.unbounded),
@@ -69,7 +73,11 @@ impl Topology {
                     environment,
                     inputs: stage.inputs.clone(),
                     outputs: stage.outputs.clone(),
-                    side_inputs: stage.side_inputs.iter().map(|s| s.pcollections.clone()).collect(),
+                    side_inputs: stage
+                        .side_inputs
+                        .iter()
+                        .map(|s| s.pcollections.clone())
+                        .collect(),
                     downstream: Vec::new(),
                     splittable,
                     unbounded,
@@ -78,7 +86,10 @@ impl Topology {
             .collect();
         let producer: Vec<StageId> = plan.pcollections.iter().map(|p| p.producer).collect();
         for stage in &plan.stages {
-            let read = stage.inputs.iter().chain(stage.side_inputs.iter().flat_map(|s| &s.pcollections));
+            let read = stage
+                .inputs
+                .iter()
+                .chain(stage.side_inputs.iter().flat_map(|s| &s.pcollections));
             for pcollection in read {
                 let downstream = &mut nodes[producer[pcollection.index()].index()].downstream;
                 if !downstream.contains(&stage.id) {

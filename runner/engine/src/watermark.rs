@@ -31,12 +31,14 @@ impl Engine {
             Role::Impulse | Role::TestStream => EventTime::MIN,
             _ => self.smallest_watermark(&node.inputs),
         };
-        let input = state.data_holds.min().map_or(upstream, |hold| hold.min(upstream));
+        let input = state
+            .data_holds
+            .min()
+            .map_or(upstream, |hold| hold.min(upstream));
         let input = input.max(state.input_watermark);
         let mut output = state.timers.hold().map_or(input, |hold| hold.min(input));
-        let unfinished = !state.running.is_empty()
-            || !state.pending.is_empty()
-            || state.timers.any_due(input);
+        let unfinished =
+            !state.running.is_empty() || !state.pending.is_empty() || state.timers.any_due(input);
         if unfinished {
             output = output.min(STILL_RUNNING);
         }

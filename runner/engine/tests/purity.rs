@@ -44,7 +44,14 @@ const ALLOWED: &[&str] = &[
 const WIRE: &str = "dataflume-proto";
 
 const FORBIDDEN_IN_SOURCES: &[&str] = &[
-    "std::fs", "std::net", "std::thread", "std::time::Instant", "SystemTime", "std::env", "tokio", "rand::",
+    "std::fs",
+    "std::net",
+    "std::thread",
+    "std::time::Instant",
+    "SystemTime",
+    "std::env",
+    "tokio",
+    "rand::",
 ];
 
 #[test]
@@ -59,14 +66,19 @@ fn dependencies_are_pure() {
         }
         let direct = tree_to_depth(package, 1);
         for name in direct {
-            assert!(ALLOWED.contains(&name.as_str()), "{package} depends directly on {name}");
+            assert!(
+                ALLOWED.contains(&name.as_str()),
+                "{package} depends directly on {name}"
+            );
         }
     }
 }
 
 #[test]
 fn sources_are_pure() {
-    let runner = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the runner folder");
+    let runner = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the runner folder");
     for room in ["model", "graph", "engine"] {
         for file in rust_files(&runner.join(room).join("src")) {
             let source = std::fs::read_to_string(&file).expect("readable");
@@ -78,21 +90,35 @@ fn sources_are_pure() {
 }
 
 fn tree(package: &str) -> BTreeSet<String> {
-    names(&["tree", "-p", package, "-e", "normal", "--prefix", "none", "--format", "{p}"])
+    names(&[
+        "tree", "-p", package, "-e", "normal", "--prefix", "none", "--format", "{p}",
+    ])
 }
 
 fn tree_to_depth(package: &str, depth: u32) -> BTreeSet<String> {
     let depth = depth.to_string();
-    let arguments =
-        ["tree", "-p", package, "-e", "normal", "--prefix", "none", "--format", "{p}", "--depth", &depth];
+    let arguments = [
+        "tree", "-p", package, "-e", "normal", "--prefix", "none", "--format", "{p}", "--depth",
+        &depth,
+    ];
     names(&arguments)
 }
 
 fn names(arguments: &[&str]) -> BTreeSet<String> {
-    let output = Command::new(env!("CARGO")).args(arguments).output().expect("cargo runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new(env!("CARGO"))
+        .args(arguments)
+        .output()
+        .expect("cargo runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let text = String::from_utf8(output.stdout).expect("names are text");
-    text.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+    text.lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .map(str::to_owned)
+        .collect()
 }
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {

@@ -8,7 +8,9 @@ use dataflume_model::ids::{BundleId, KeyGroup, PCollectionId, StageId};
 use dataflume_model::time::{EventTime, ProcessingTime};
 
 use crate::rng::hash;
-use crate::world::{Element, Role, Staged, World, children, role, script_elements, step_children, steps};
+use crate::world::{
+    Element, Role, Staged, World, children, role, script_elements, step_children, steps,
+};
 
 /// What the engine has promised and done so far.
 #[derive(Debug, Default)]
@@ -32,33 +34,68 @@ impl Checks {
             let id = stage.id;
             let input = engine.input_watermark(id);
             let output = engine.output_watermark(id);
-            let old = self.input_watermarks.insert(id, input).unwrap_or(EventTime::MIN);
-            assert!(input >= old, "input watermark of {} went back from {old} to {input}", stage.name);
-            let old = self.output_watermarks.insert(id, output).unwrap_or(EventTime::MIN);
-            assert!(output >= old, "output watermark of {} went back from {old} to {output}", stage.name);
-            assert!(output <= input, "{}: output watermark {output} is ahead of input {input}", stage.name);
+            let old = self
+                .input_watermarks
+                .insert(id, input)
+                .unwrap_or(EventTime::MIN);
+            assert!(
+                input >= old,
+                "input watermark of {} went back from {old} to {input}",
+                stage.name
+            );
+            let old = self
+                .output_watermarks
+                .insert(id, output)
+                .unwrap_or(EventTime::MIN);
+            assert!(
+                output >= old,
+                "output watermark of {} went back from {old} to {output}",
+                stage.name
+            );
+            assert!(
+                output <= input,
+                "{}: output watermark {output} is ahead of input {input}",
+                stage.name
+            );
         }
     }
 
     pub(crate) fn started(&mut self, bundle: &Bundle, world: &World, now: ProcessingTime) {
         let stage = world.plan.stage(bundle.stage);
-        let scripted = world.plan.stages.iter().any(|s| matches!(s.kind, StageKind::TestStream(_)));
+        let scripted = world
+            .plan
+            .stages
+            .iter()
+            .any(|s| matches!(s.kind, StageKind::TestStream(_)));
         if !scripted {
-            assert!(bundle.processing_time <= now, "{}: from the future", stage.name);
+            assert!(
+                bundle.processing_time <= now,
+                "{}: from the future",
+                stage.name
+            );
         }
         match &bundle.work {
             Work::Impulse | Work::TestStreamEvent(_) => {}
             Work::Elements(pieces) => {
-                let groups: BTreeSet<KeyGroup> = pieces.iter().filter_map(|p| p.handle.key_group).collect();
+                let groups: BTreeSet<KeyGroup> =
+                    pieces.iter().filter_map(|p| p.handle.key_group).collect();
                 for group in groups {
                     self.occupy(bundle, group);
-                    if matches!(&stage.kind, StageKind::GroupByKey(group) if group.at_end_of_input) {
+                    if matches!(&stage.kind, StageKind::GroupByKey(group) if group.at_end_of_input)
+                    {
                         assert!(
-                            self.grouped.insert((stage.id, group)) || bundle.attempt > 1 || self.retried(bundle),
+                            self.grouped.insert((stage.id, group))
+                                || bundle.attempt > 1
+                                || self.retried(bundle),
                             "{}: group {group} was grouped twice",
                             stage.name
                         );
-                        assert_eq!(bundle.upstream_watermark, EventTime::MAX, "{}: grouped early", stage.name);
+                        assert_eq!(
+                            bundle.upstream_watermark,
+                            EventTime::MAX,
+                            "{}: grouped early",
+                            stage.name
+                        );
                     }
                 }
                 for piece in pieces {
@@ -81,20 +118,31 @@ impl Checks {
 
     /// A bundle whose worker was lost starts anew with the same work and the same attempt number.
     fn retried(&self, bundle: &Bundle) -> bool {
-        let Work::Elements(pieces) = &bundle.work else { return false };
-        pieces.iter().all(|piece| self.waiting.contains_key(&(bundle.stage, piece.handle.id)))
+        let Work::Elements(pieces) = &bundle.work else {
+            return false;
+        };
+        pieces
+            .iter()
+            .all(|piece| self.waiting.contains_key(&(bundle.stage, piece.handle.id)))
     }
 
     fn occupy(&mut self, bundle: &Bundle, group: KeyGroup) {
         let other = self.busy.insert((bundle.stage, group), bundle.id);
-        assert!(other.is_none(), "two bundles have key group {group} of stage {}", bundle.stage);
+        assert!(
+            other.is_none(),
+            "two bundles have key group {group} of stage {}",
+            bundle.stage
+        );
     }
 
     fn check_ready(&mut self, stage: StageId, piece: &PendingData, world: &World) {
         let sides = &world.plan.stage(stage).side_inputs;
         for (side, ready_at) in sides.iter().zip(&piece.handle.side_inputs_ready_at) {
             for pcollection in &side.pcollections {
-                let read_to = self.side_inputs_read_to.entry(*pcollection).or_insert(EventTime::MIN);
+                let read_to = self
+                    .side_inputs_read_to
+                    .entry(*pcollection)
+                    .or_insert(EventTime::MIN);
                 *read_to = (*read_to).max(*ready_at);
             }
         }
@@ -109,9 +157,19 @@ impl Checks {
             if timer.event && (timer.at < watermark.0 || watermark == EventTime::MAX) {
                 due += 1;
                 let at = EventTime(timer.at);
-                let earlier = self.waiting.iter().find(|((stage, _), t)| *stage == bundle.stage && **t <= at);
-                assert!(earlier.is_none(), "a timer for {at} fires at {} before {earlier:?}", bundle.stage);
-                let fired_to = self.timers_fired_to.entry(bundle.stage).or_insert(EventTime::MIN);
+                let earlier = self
+                    .waiting
+                    .iter()
+                    .find(|((stage, _), t)| *stage == bundle.stage && **t <= at);
+                assert!(
+                    earlier.is_none(),
+                    "a timer for {at} fires at {} before {earlier:?}",
+                    bundle.stage
+                );
+                let fired_to = self
+                    .timers_fired_to
+                    .entry(bundle.stage)
+                    .or_insert(EventTime::MIN);
                 *fired_to = (*fired_to).max(at);
             } else if !timer.event && timer.at <= bundle.processing_time.0 {
                 due += 1;
@@ -129,7 +187,10 @@ impl Checks {
     pub(crate) fn committed(&mut self, bundle: &Bundle, staged: &Staged, world: &World) {
         let stage = world.plan.stage(bundle.stage);
         for (uid, step) in &staged.processed {
-            *self.committed.entry((bundle.stage, *uid, *step)).or_default() += 1;
+            *self
+                .committed
+                .entry((bundle.stage, *uid, *step))
+                .or_default() += 1;
         }
         if let Work::Elements(pieces) = &bundle.work {
             for piece in pieces {
@@ -138,14 +199,16 @@ impl Checks {
             }
         }
         for residual in &staged.effects.residuals {
-            self.waiting.insert((bundle.stage, residual.handle.id), residual.hold);
+            self.waiting
+                .insert((bundle.stage, residual.handle.id), residual.hold);
         }
         for (pcollection, element) in &staged.outputs {
             self.arrives(*pcollection, *element, stage.id, world);
         }
         for (consumer, handles) in &staged.effects.deliveries {
             for handle in handles {
-                self.waiting.insert((*consumer, handle.id), handle.min_timestamp);
+                self.waiting
+                    .insert((*consumer, handle.id), handle.min_timestamp);
             }
         }
     }
@@ -160,34 +223,83 @@ impl Checks {
     }
 
     /// Nobody may have been told that an element like this cannot come any more.
-    fn arrives(&self, pcollection: PCollectionId, element: Element, producer: StageId, world: &World) {
+    fn arrives(
+        &self,
+        pcollection: PCollectionId,
+        element: Element,
+        producer: StageId,
+        world: &World,
+    ) {
         let at = element.timestamp;
         let scripted = matches!(world.plan.stage(producer).kind, StageKind::TestStream(_));
         if !scripted {
-            let promised = self.output_watermarks.get(&producer).copied().unwrap_or(EventTime::MIN);
-            assert!(at >= promised, "stage {producer} emits at {at} behind its watermark {promised}");
+            let promised = self
+                .output_watermarks
+                .get(&producer)
+                .copied()
+                .unwrap_or(EventTime::MIN);
+            assert!(
+                at >= promised,
+                "stage {producer} emits at {at} behind its watermark {promised}"
+            );
         }
         if let Some(read_to) = self.side_inputs_read_to.get(&pcollection) {
-            assert!(at > *read_to, "side input {pcollection} was read to {read_to}, then came {at}");
+            assert!(
+                at > *read_to,
+                "side input {pcollection} was read to {read_to}, then came {at}"
+            );
         }
-        for consumer in world.plan.stages.iter().filter(|stage| stage.inputs.contains(&pcollection)) {
+        for consumer in world
+            .plan
+            .stages
+            .iter()
+            .filter(|stage| stage.inputs.contains(&pcollection))
+        {
             if let Some(fired_to) = self.timers_fired_to.get(&consumer.id) {
-                assert!(at > *fired_to, "{}: timers fired to {fired_to}, then came {at}", consumer.name);
+                assert!(
+                    at > *fired_to,
+                    "{}: timers fired to {fired_to}, then came {at}",
+                    consumer.name
+                );
             }
         }
     }
 
     /// At the end: everything was processed once, and nothing is left.
     pub(crate) fn done(&self, world: &World) {
-        assert!(self.waiting.is_empty(), "done, with data waiting: {:?}", self.waiting);
-        assert!(self.busy.is_empty(), "done, with key groups busy: {:?}", self.busy);
-        assert!(world.timers.values().all(BTreeSet::is_empty), "done, with timers: {:?}", world.timers);
-        assert!(world.data.is_empty(), "done, with data not released: {:?}", world.data);
+        assert!(
+            self.waiting.is_empty(),
+            "done, with data waiting: {:?}",
+            self.waiting
+        );
+        assert!(
+            self.busy.is_empty(),
+            "done, with key groups busy: {:?}",
+            self.busy
+        );
+        assert!(
+            world.timers.values().all(BTreeSet::is_empty),
+            "done, with timers: {:?}",
+            world.timers
+        );
+        assert!(
+            world.data.is_empty(),
+            "done, with data not released: {:?}",
+            world.data
+        );
         let expected = reference(&world.plan);
         for (key, count) in &expected {
-            assert_eq!(self.committed.get(key), Some(count), "(stage, element, step) {key:?}");
+            assert_eq!(
+                self.committed.get(key),
+                Some(count),
+                "(stage, element, step) {key:?}"
+            );
         }
-        assert_eq!(self.committed.len(), expected.len(), "something was processed that does not exist");
+        assert_eq!(
+            self.committed.len(),
+            expected.len(),
+            "something was processed that does not exist"
+        );
     }
 }
 
@@ -200,7 +312,14 @@ fn reference(plan: &Plan) -> BTreeMap<(StageId, u64, u64), u32> {
         match &stage.kind {
             StageKind::Impulse => {
                 let uid = hash(&[1, stage.id.0.into()]);
-                outputs.push((stage.outputs[0], Element { uid, timestamp: EventTime::MIN, from: 0 }));
+                outputs.push((
+                    stage.outputs[0],
+                    Element {
+                        uid,
+                        timestamp: EventTime::MIN,
+                        from: 0,
+                    },
+                ));
             }
             StageKind::TestStream(stream) => {
                 use dataflume_proto::pipeline::test_stream_payload::event::Event;
@@ -211,10 +330,18 @@ fn reference(plan: &Plan) -> BTreeMap<(StageId, u64, u64), u32> {
                 }
             }
             _ => {
-                let input = stage.inputs.iter().filter_map(|id| elements.get(id)).flatten();
+                let input = stage
+                    .inputs
+                    .iter()
+                    .filter_map(|id| elements.get(id))
+                    .flatten();
                 for element in input {
                     let splittable = matches!(role(stage), Role::Splittable);
-                    for step in 0..if splittable { steps(stage, *element) } else { 1 } {
+                    for step in 0..if splittable {
+                        steps(stage, *element)
+                    } else {
+                        1
+                    } {
                         *expected.entry((stage.id, element.uid, step)).or_default() += 1;
                         if splittable {
                             outputs.extend(step_children(stage, *element, step));

@@ -10,7 +10,8 @@ mod world;
 use std::collections::BTreeMap;
 
 use dataflume_engine::{
-    Action, Bundle, BundleFailure, Engine, EngineConfig, Fraction, Input, JobOutcome, PendingData, Work,
+    Action, Bundle, BundleFailure, Engine, EngineConfig, Fraction, Input, JobOutcome, PendingData,
+    Work,
 };
 use dataflume_model::ids::{BundleId, EnvironmentId, WorkerId};
 use dataflume_model::time::ProcessingTime;
@@ -137,42 +138,64 @@ impl Simulation {
                 self.next_worker += 1;
                 self.workers.insert(worker, environment);
                 let slots = 1 + self.world.rng.below(2) as u32;
-                self.tell(Input::WorkerJoined { worker, environment, slots });
+                self.tell(Input::WorkerJoined {
+                    worker,
+                    environment,
+                    slots,
+                });
             }
             Event::WorkerDies(worker) => {
                 if let Some(environment) = self.workers.remove(&worker) {
                     self.later(50, Event::WorkerJoins(environment));
-                    self.tell(Input::WorkerLost { worker, reason: "killed".into() });
+                    self.tell(Input::WorkerLost {
+                        worker,
+                        reason: "killed".into(),
+                    });
                 }
             }
             Event::BundleEnds(id) => self.end_bundle(id),
             Event::SplitAnswered(id, fraction) => self.answer_split(id, fraction),
             Event::Ghost(bundle) => {
-                self.tell(Input::BundleFinished { bundle, effects: Default::default() });
+                self.tell(Input::BundleFinished {
+                    bundle,
+                    effects: Default::default(),
+                });
             }
         }
     }
 
     fn end_bundle(&mut self, id: BundleId) {
-        let Some(bundle) = self.running.get(&id).cloned() else { return };
+        let Some(bundle) = self.running.get(&id).cloned() else {
+            return;
+        };
         let fails = self.chaos.fails != u64::MAX && self.world.rng.one_in(self.chaos.fails);
         let last_chance = bundle.attempt == self.chaos.max_attempts;
         if on_worker(&bundle) && (self.chaos.poisoned || (fails && !last_chance)) {
             self.later(20, Event::Ghost(id));
             let failure = BundleFailure::Failed("the user's code failed".into());
-            self.tell(Input::BundleFailed { bundle: id, failure });
+            self.tell(Input::BundleFailed {
+                bundle: id,
+                failure,
+            });
             return;
         }
         let staged = self.world.execute(&bundle);
         self.world.data.extend(staged.new_data.clone());
         let effects = staged.effects.clone();
         self.staged.insert(id, staged);
-        self.tell(Input::BundleFinished { bundle: id, effects });
+        self.tell(Input::BundleFinished {
+            bundle: id,
+            effects,
+        });
     }
 
     fn answer_split(&mut self, id: BundleId, fraction: Fraction) {
-        let Some(bundle) = self.running.get_mut(&id) else { return };
-        let Work::Elements(work) = &bundle.work else { panic!("only elements are split") };
+        let Some(bundle) = self.running.get_mut(&id) else {
+            return;
+        };
+        let Work::Elements(work) = &bundle.work else {
+            panic!("only elements are split")
+        };
         let refuse = fraction == Fraction::ZERO || self.world.rng.one_in(3);
         let split = if refuse { None } else { self.world.split(work) };
         let Some((primary, residual)) = split else {
@@ -182,7 +205,11 @@ impl Simulation {
         let after: Vec<PendingData> = primary.iter().chain(&residual).cloned().collect();
         self.checks.split(bundle.stage, work, &after);
         bundle.work = Work::Elements(primary.clone());
-        self.tell(Input::BundleSplit { bundle: id, primary, residual });
+        self.tell(Input::BundleSplit {
+            bundle: id,
+            primary,
+            residual,
+        });
     }
 
     fn tell(&mut self, input: Input) {
@@ -197,28 +224,44 @@ impl Simulation {
     fn act(&mut self, action: Action) {
         match action {
             Action::StartBundle(bundle) => {
-                self.checks.started(&bundle, &self.world, ProcessingTime(self.now));
+                self.checks
+                    .started(&bundle, &self.world, ProcessingTime(self.now));
                 self.later(60, Event::BundleEnds(bundle.id));
                 if let dataflume_engine::Executor::Worker(worker) = bundle.executor {
-                    assert!(self.workers.contains_key(&worker), "a bundle for a worker that is gone");
+                    assert!(
+                        self.workers.contains_key(&worker),
+                        "a bundle for a worker that is gone"
+                    );
                     if self.chaos.kills != u64::MAX && self.world.rng.one_in(self.chaos.kills) {
                         self.later(60, Event::WorkerDies(worker));
                     }
                 }
                 self.running.insert(bundle.id, bundle);
             }
-            Action::SplitBundle { bundle, fraction_of_remainder } => {
+            Action::SplitBundle {
+                bundle,
+                fraction_of_remainder,
+            } => {
                 self.later(20, Event::SplitAnswered(bundle, fraction_of_remainder));
             }
             Action::CommitBundle { bundle } => self.commit(bundle),
             Action::DiscardBundle { bundle: id } => {
-                let bundle = self.running.remove(&id).expect("discarded once, while it runs");
+                let bundle = self
+                    .running
+                    .remove(&id)
+                    .expect("discarded once, while it runs");
                 self.checks.ended(&bundle);
-                assert!(!self.staged.contains_key(&id), "a finished bundle is committed at once");
+                assert!(
+                    !self.staged.contains_key(&id),
+                    "a finished bundle is committed at once"
+                );
             }
             Action::ReleaseData(ids) => {
                 for id in ids {
-                    assert!(self.world.data.remove(&id).is_some(), "{id:?} was released twice");
+                    assert!(
+                        self.world.data.remove(&id).is_some(),
+                        "{id:?} was released twice"
+                    );
                 }
             }
             Action::FinalizeBundle { .. } | Action::Warn(_) => {}
@@ -227,8 +270,14 @@ impl Simulation {
     }
 
     fn commit(&mut self, id: BundleId) {
-        let bundle = self.running.remove(&id).expect("committed once, while it runs");
-        let staged = self.staged.remove(&id).expect("only what finished is committed");
+        let bundle = self
+            .running
+            .remove(&id)
+            .expect("committed once, while it runs");
+        let staged = self
+            .staged
+            .remove(&id)
+            .expect("only what finished is committed");
         self.checks.ended(&bundle);
         self.checks.committed(&bundle, &staged, &self.world);
         for (group, timer) in &staged.timers_fired {
@@ -236,7 +285,11 @@ impl Simulation {
             assert!(timers.remove(timer), "a timer fired twice");
         }
         for (group, timer) in staged.timers_set {
-            self.world.timers.entry((bundle.stage, group)).or_default().insert(timer);
+            self.world
+                .timers
+                .entry((bundle.stage, group))
+                .or_default()
+                .insert(timer);
         }
     }
 }
@@ -247,7 +300,10 @@ fn simulate(seed: u64) {
         JobOutcome::Done => simulation.checks.done(&simulation.world),
         JobOutcome::Failed(error) => {
             assert!(simulation.chaos.poisoned, "the job failed: {error}");
-            assert!(error.contains("failed 4 times") && error.contains("the user's code failed"), "{error}");
+            assert!(
+                error.contains("failed 4 times") && error.contains("the user's code failed"),
+                "{error}"
+            );
         }
         JobOutcome::Cancelled => panic!("nobody cancelled"),
     }

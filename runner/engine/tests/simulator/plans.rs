@@ -51,7 +51,9 @@ fn stage(plan: &mut Plan, rng: &mut Rng) {
             inputs.push(other);
         }
     }
-    let sides: Vec<PCollectionId> = (0..rng.below(5).saturating_sub(2)).map(|_| pick(rng)).collect();
+    let sides: Vec<PCollectionId> = (0..rng.below(5).saturating_sub(2))
+        .map(|_| pick(rng))
+        .collect();
     let outputs = 1 + rng.below(2) as usize;
     let environment = EnvironmentId(rng.below(u64::from(ENVIRONMENTS)) as u32);
     match rng.below(8) {
@@ -77,7 +79,13 @@ fn stage(plan: &mut Plan, rng: &mut Rng) {
             let kind = executable(environment, None, Some(splittable));
             add(plan, kind, inputs, sides, outputs);
         }
-        _ => add(plan, executable(environment, None, None), inputs, sides, outputs),
+        _ => add(
+            plan,
+            executable(environment, None, None),
+            inputs,
+            sides,
+            outputs,
+        ),
     }
 }
 
@@ -140,7 +148,14 @@ fn add(
             coder: Coder::Bytes,
         })
         .collect();
-    plan.stages.push(Stage { id, name: format!("stage {}", id.0), kind, inputs, outputs, side_inputs });
+    plan.stages.push(Stage {
+        id,
+        name: format!("stage {}", id.0),
+        kind,
+        inputs,
+        outputs,
+        side_inputs,
+    });
 }
 
 /// A script whose elements are never late.
@@ -171,8 +186,15 @@ fn test_stream(plan: &mut Plan, rng: &mut Rng) {
         };
         events.push(test_stream_payload::Event { event: Some(event) });
     }
-    let payload = TestStreamPayload { events, ..Default::default() };
+    let payload = TestStreamPayload {
+        events,
+        ..Default::default()
+    };
     let tags = BTreeMap::from([(String::new(), PCollectionId(0))]);
-    let kind = StageKind::TestStream(TestStream { transform: "script".into(), tags, payload });
+    let kind = StageKind::TestStream(TestStream {
+        transform: "script".into(),
+        tags,
+        payload,
+    });
     add(plan, kind, Vec::new(), Vec::new(), 1);
 }

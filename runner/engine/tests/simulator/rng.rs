@@ -26,7 +26,9 @@ impl Rng {
 
 /// A hash of several numbers: what an element does depends on nothing but these.
 pub(crate) fn hash(parts: &[u64]) -> u64 {
-    parts.iter().fold(0x51ab_9d3c, |hash, part| mix(hash ^ part.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+    parts.iter().fold(0x51ab_9d3c, |hash, part| {
+        mix(hash ^ part.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    })
 }
 
 fn mix(mut z: u64) -> u64 {

@@ -54,7 +54,13 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(plan: Plan, rng: Rng) -> Self {
-        Self { plan, rng, data: BTreeMap::new(), timers: BTreeMap::new(), next_data: 0 }
+        Self {
+            plan,
+            rng,
+            data: BTreeMap::new(),
+            timers: BTreeMap::new(),
+            next_data: 0,
+        }
     }
 
     /// Runs a bundle on what is committed so far.
@@ -64,7 +70,11 @@ impl World {
         let mut groups = BTreeSet::new();
         match &bundle.work {
             Work::Impulse => {
-                let element = Element { uid: hash(&[1, stage.id.0.into()]), timestamp: EventTime::MIN, from: 0 };
+                let element = Element {
+                    uid: hash(&[1, stage.id.0.into()]),
+                    timestamp: EventTime::MIN,
+                    from: 0,
+                };
                 staged.outputs.push((stage.outputs[0], element));
             }
             Work::TestStreamEvent(index) => staged.outputs = script_elements(&stage, *index),
@@ -84,7 +94,9 @@ impl World {
             }
         }
         if matches!(role(&stage), Role::Keyed) {
-            let summaries = groups.iter().map(|group| self.summary(stage.id, *group, &staged));
+            let summaries = groups
+                .iter()
+                .map(|group| self.summary(stage.id, *group, &staged));
             staged.effects.key_groups = summaries.collect();
         }
         self.deliver(&mut staged);
@@ -117,12 +129,23 @@ impl World {
                 match choice % 3 {
                     0 => emit(stage, element, staged),
                     1 => {
-                        let timer = Timer { event: true, at: base.0 + delay, element };
+                        let timer = Timer {
+                            event: true,
+                            at: base.0 + delay,
+                            element,
+                        };
                         staged.timers_set.push((group, timer));
                     }
                     _ => {
                         let at = bundle.processing_time.0 + 1 + delay;
-                        staged.timers_set.push((group, Timer { event: false, at, element }));
+                        staged.timers_set.push((
+                            group,
+                            Timer {
+                                event: false,
+                                at,
+                                element,
+                            },
+                        ));
                     }
                 }
             }
@@ -135,7 +158,10 @@ impl World {
                     at += 1;
                 }
                 if at < steps {
-                    let residual = Element { from: at, ..element };
+                    let residual = Element {
+                        from: at,
+                        ..element
+                    };
                     self.residual(residual, bundle, staged);
                 }
             }
@@ -166,7 +192,9 @@ impl World {
     }
 
     fn fire(&mut self, stage: &Stage, bundle: &Bundle, group: KeyGroup, staged: &mut Staged) {
-        let Some(timers) = self.timers.get(&(stage.id, group)) else { return };
+        let Some(timers) = self.timers.get(&(stage.id, group)) else {
+            return;
+        };
         let watermark = bundle.input_watermark;
         let due = timers.iter().filter(|timer| {
             if timer.event {
@@ -182,15 +210,28 @@ impl World {
     }
 
     fn summary(&self, stage: StageId, group: KeyGroup, staged: &Staged) -> KeyGroupSummary {
-        let mut timers = self.timers.get(&(stage, group)).cloned().unwrap_or_default();
+        let mut timers = self
+            .timers
+            .get(&(stage, group))
+            .cloned()
+            .unwrap_or_default();
         let of_group = |list: &[(KeyGroup, Timer)]| -> Vec<Timer> {
-            list.iter().filter(|(g, _)| *g == group).map(|(_, timer)| *timer).collect()
+            list.iter()
+                .filter(|(g, _)| *g == group)
+                .map(|(_, timer)| *timer)
+                .collect()
         };
         for fired in of_group(&staged.timers_fired) {
             timers.remove(&fired);
         }
         timers.extend(of_group(&staged.timers_set));
-        let next = |event: bool| timers.iter().filter(|t| t.event == event).map(|t| t.at).min();
+        let next = |event: bool| {
+            timers
+                .iter()
+                .filter(|t| t.event == event)
+                .map(|t| t.at)
+                .min()
+        };
         KeyGroupSummary {
             key_group: group,
             next_event_timer: next(true).map(EventTime),
@@ -202,15 +243,23 @@ impl World {
     /// Cuts outputs into pieces for their consumers, as the driver does.
     fn deliver(&mut self, staged: &mut Staged) {
         for consumer in self.plan.stages.clone() {
-            let mut pieces: BTreeMap<(Option<KeyGroup>, Vec<EventTime>, u64), Vec<Element>> = BTreeMap::new();
+            let mut pieces: BTreeMap<(Option<KeyGroup>, Vec<EventTime>, u64), Vec<Element>> =
+                BTreeMap::new();
             for (pcollection, element) in &staged.outputs {
                 for _ in consumer.inputs.iter().filter(|input| *input == pcollection) {
-                    let element = Element { from: 0, ..*element };
+                    let element = Element {
+                        from: 0,
+                        ..*element
+                    };
                     let chunk = match role(&consumer) {
                         Role::Splittable => element.uid,
                         _ => self.rng.below(3),
                     };
-                    let key = (key_group(&consumer, element), ready_at(&consumer, element), chunk);
+                    let key = (
+                        key_group(&consumer, element),
+                        ready_at(&consumer, element),
+                        chunk,
+                    );
                     pieces.entry(key).or_default().push(element);
                 }
             }
@@ -222,7 +271,11 @@ impl World {
                         id,
                         elements: elements.len() as u64,
                         bytes: 10 * elements.len() as u64,
-                        min_timestamp: elements.iter().map(|e| e.timestamp).min().expect("not empty"),
+                        min_timestamp: elements
+                            .iter()
+                            .map(|e| e.timestamp)
+                            .min()
+                            .expect("not empty"),
                         key_group,
                         side_inputs_ready_at: ready_at.into(),
                     };
@@ -237,7 +290,10 @@ impl World {
     }
 
     /// Divides what a running bundle has: whole pieces, or the elements within one.
-    pub(crate) fn split(&mut self, work: &[PendingData]) -> Option<(Vec<PendingData>, Vec<PendingData>)> {
+    pub(crate) fn split(
+        &mut self,
+        work: &[PendingData],
+    ) -> Option<(Vec<PendingData>, Vec<PendingData>)> {
         if work.len() > 1 {
             let at = 1 + self.rng.below(work.len() as u64 - 1) as usize;
             return Some((work[..at].to_vec(), work[at..].to_vec()));
@@ -251,7 +307,11 @@ impl World {
         let part = |world: &mut Self, elements: &[Element]| {
             let id = world.new_id();
             world.data.insert(id, elements.to_vec());
-            let min_timestamp = elements.iter().map(|e| e.timestamp).min().expect("not empty");
+            let min_timestamp = elements
+                .iter()
+                .map(|e| e.timestamp)
+                .min()
+                .expect("not empty");
             let handle = DataHandle {
                 id,
                 elements: elements.len() as u64,
@@ -339,11 +399,22 @@ fn emit_step(stage: &Stage, element: Element, step: u64, staged: &mut Staged) {
 pub(crate) fn children(stage: &Stage, element: Element) -> Vec<(PCollectionId, Element)> {
     if matches!(role(stage), Role::PassOn) || matches!(stage.kind, StageKind::GroupByKey(_)) {
         let uid = hash(&[element.uid, stage.id.0.into()]);
-        return vec![(stage.outputs[0], Element { uid, from: 0, ..element })];
+        return vec![(
+            stage.outputs[0],
+            Element {
+                uid,
+                from: 0,
+                ..element
+            },
+        )];
     }
     let mut children = Vec::new();
     for output in &stage.outputs {
-        let many = if element.timestamp == EventTime::MIN { 12 } else { 3 };
+        let many = if element.timestamp == EventTime::MIN {
+            12
+        } else {
+            3
+        };
         for n in 0..hash(&[element.uid, output.0.into()]) % many {
             let uid = hash(&[element.uid, output.0.into(), n, 1]);
             let later = (hash(&[uid, 2]) % 20) as i64;
@@ -353,29 +424,59 @@ pub(crate) fn children(stage: &Stage, element: Element) -> Vec<(PCollectionId, E
                 element.timestamp
             };
             let timestamp = EventTime(from.0 + later);
-            children.push((*output, Element { uid, timestamp, from: 0 }));
+            children.push((
+                *output,
+                Element {
+                    uid,
+                    timestamp,
+                    from: 0,
+                },
+            ));
         }
     }
     children
 }
 
-pub(crate) fn step_children(stage: &Stage, element: Element, step: u64) -> Vec<(PCollectionId, Element)> {
+pub(crate) fn step_children(
+    stage: &Stage,
+    element: Element,
+    step: u64,
+) -> Vec<(PCollectionId, Element)> {
     let child = |output: &PCollectionId| {
         let uid = hash(&[element.uid, output.0.into(), step, 4]);
-        (*output, Element { uid, timestamp: step_time(element, step), from: 0 })
+        (
+            *output,
+            Element {
+                uid,
+                timestamp: step_time(element, step),
+                from: 0,
+            },
+        )
     };
     stage.outputs.iter().map(child).collect()
 }
 
 pub(crate) fn script_elements(stage: &Stage, index: usize) -> Vec<(PCollectionId, Element)> {
-    let StageKind::TestStream(stream) = &stage.kind else { panic!("{} has no script", stage.name) };
+    let StageKind::TestStream(stream) = &stage.kind else {
+        panic!("{} has no script", stage.name)
+    };
     let Some(Event::ElementEvent(event)) = &stream.payload.events[index].event else {
         panic!("event {index} has no elements");
     };
     let output = stream.output(&event.tag).expect("the tag is known");
-    let element = |(n, element): (usize, &dataflume_proto::pipeline::test_stream_payload::TimestampedElement)| {
+    let element = |(n, element): (
+        usize,
+        &dataflume_proto::pipeline::test_stream_payload::TimestampedElement,
+    )| {
         let uid = hash(&[99, index as u64, n as u64]);
-        (output, Element { uid, timestamp: EventTime(element.timestamp), from: 0 })
+        (
+            output,
+            Element {
+                uid,
+                timestamp: EventTime(element.timestamp),
+                from: 0,
+            },
+        )
     };
     event.elements.iter().enumerate().map(element).collect()
 }
