@@ -1,1 +1,19 @@
 //! The Dataflume server: API adapters, command line, wiring.
+//!
+//! [`jobs`] is the job service, which knows no public API. [`beam`] is Beam's Job API over it,
+//! [`artifacts`] the staging of what jobs need; both are served, with the Fn API that workers
+//! connect to, by [`http`] on one port. [`cli`] is the `dataflume` command.
+//!
+//! What it is not: it runs no pipeline itself. That is the business of the driver, behind
+//! [`jobs::JobRunner`].
+//!
+//! Start at [`server::Server`], which puts all of it together.
+
+pub mod artifacts;
+pub mod beam;
+pub mod cli;
+pub mod http;
+pub mod jobs;
+pub mod runner;
+pub mod server;
+pub mod supervise;

@@ -77,9 +77,7 @@ pub(crate) fn object_name(bucket: &str, record: &Path) -> Option<String> {
 
 fn extend(base: Path, key: &str) -> Path {
     // Encoded keys hold only characters that `Path` leaves alone.
-    base.parts()
-        .chain(key.split('/').map(Into::into))
-        .collect()
+    base.parts().chain(key.split('/').map(Into::into)).collect()
 }
 
 /// Encodes an object name as a relative path. See the [module's documentation](self).
@@ -214,7 +212,9 @@ mod tests {
 
     #[test]
     fn paths_that_are_no_encoded_name() {
-        for key in ["a", "A!", "a b!", "!zz!", "!61!", "!c3!", "../a!", "+", "a/+!"] {
+        for key in [
+            "a", "A!", "a b!", "!zz!", "!61!", "!c3!", "../a!", "+", "a/+!",
+        ] {
             assert_eq!(decode(key), None, "{key:?} was decoded");
         }
     }

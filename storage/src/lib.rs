@@ -31,7 +31,6 @@ pub use metadata::{
 pub use staging::{Sha256, StagedArtifact, Staging, StagingSession, StagingWriter};
 pub use store::{
     AttributesPatch, BucketOptions, ByteRange, ComposeSource, CopyOptions, ExpectedContent,
-    ListPage, ListRequest, ObjectReader, ObjectWriter, PutOptions, ReadOptions, Store,
-    SweepReport,
+    ListPage, ListRequest, ObjectReader, ObjectWriter, PutOptions, ReadOptions, Store, SweepReport,
 };
 pub use upload::{Chunk, UploadId, UploadStatus, Uploads};

@@ -58,7 +58,7 @@ impl Location {
                 Self::folder(&path)
             }
             "memory" | "gs" | "s3" | "s3a" | "az" | "adl" | "azure" | "abfs" | "abfss" => {
-                Self::cloud(&url)
+                Self::cloud(&url).map_err(|error| invalid(error.to_string()))
             }
             scheme => Err(invalid(format!(
                 "the scheme {scheme:?} is none of file, memory, gs, s3, az, abfs"
@@ -66,7 +66,7 @@ impl Location {
         }
     }
 
-    fn cloud(url: &Url) -> Result<Self> {
+    fn cloud(url: &Url) -> object_store::Result<Self> {
         // The HTTP client is built without a provider of its own. An error means that the process
         // has chosen one already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -84,5 +84,52 @@ impl Location {
             },
             folder: None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opened(location: &str) -> Result<String> {
+        Location::parse(location).map(|location| location.backend.to_string())
+    }
+
+    #[test]
+    fn a_location_chooses_its_backend() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("made/for it");
+        let url = Url::from_directory_path(&path).unwrap();
+        for (location, backend) in [
+            (path.to_str().unwrap(), "LocalFileSystem"),
+            (url.as_str(), "LocalFileSystem"),
+            ("memory:", "InMemory"),
+            ("memory:///", "InMemory"),
+            ("gs://bucket/some/prefix", "(some/prefix)"),
+            ("gs://bucket", "GoogleCloudStorage(bucket)"),
+            ("s3://bucket", "AmazonS3(bucket)"),
+            (
+                "abfss://container@account.dfs.core.windows.net",
+                "container: container",
+            ),
+        ] {
+            let found = opened(location).unwrap();
+            assert!(found.contains(backend), "{location}: {found}");
+        }
+        assert!(path.is_dir());
+    }
+
+    #[test]
+    fn what_is_no_location_is_explained() {
+        for (location, reason) in [
+            ("", "empty"),
+            ("ftp://host/x", "none of file"),
+            ("file://host/x", "no local path"),
+            ("gs://", ""),
+        ] {
+            let error = opened(location).unwrap_err();
+            let explained = matches!(&error, Error::InvalidLocation { reason: found, .. } if found.contains(reason));
+            assert!(explained, "{location:?}: {error}");
+        }
     }
 }

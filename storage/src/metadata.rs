@@ -206,10 +206,30 @@ impl Preconditions {
 
     pub(crate) fn check_values(&self, generation: i64, metageneration: i64) -> Result<()> {
         let conditions = [
-            ("ifGenerationMatch", self.if_generation_match, generation, true),
-            ("ifGenerationNotMatch", self.if_generation_not_match, generation, false),
-            ("ifMetagenerationMatch", self.if_metageneration_match, metageneration, true),
-            ("ifMetagenerationNotMatch", self.if_metageneration_not_match, metageneration, false),
+            (
+                "ifGenerationMatch",
+                self.if_generation_match,
+                generation,
+                true,
+            ),
+            (
+                "ifGenerationNotMatch",
+                self.if_generation_not_match,
+                generation,
+                false,
+            ),
+            (
+                "ifMetagenerationMatch",
+                self.if_metageneration_match,
+                metageneration,
+                true,
+            ),
+            (
+                "ifMetagenerationNotMatch",
+                self.if_metageneration_not_match,
+                metageneration,
+                false,
+            ),
         ];
         for (condition, expected, actual, must_match) in conditions {
             if let Some(expected) = expected.filter(|value| (*value == actual) != must_match) {
@@ -231,10 +251,22 @@ mod tests {
     #[test]
     fn preconditions_by_table() {
         let none = Preconditions::default();
-        let generation = |value| Preconditions { if_generation_match: Some(value), ..none };
-        let not_generation = |value| Preconditions { if_generation_not_match: Some(value), ..none };
-        let meta = |value| Preconditions { if_metageneration_match: Some(value), ..none };
-        let not_meta = |value| Preconditions { if_metageneration_not_match: Some(value), ..none };
+        let generation = |value| Preconditions {
+            if_generation_match: Some(value),
+            ..none
+        };
+        let not_generation = |value| Preconditions {
+            if_generation_not_match: Some(value),
+            ..none
+        };
+        let meta = |value| Preconditions {
+            if_metageneration_match: Some(value),
+            ..none
+        };
+        let not_meta = |value| Preconditions {
+            if_metageneration_not_match: Some(value),
+            ..none
+        };
         let absent = (0, 0);
         let present = (7, 2);
         for (conditions, (g, m), holds) in [
@@ -252,7 +284,11 @@ mod tests {
             (not_meta(2), present, false),
             (not_meta(2), absent, true),
         ] {
-            assert_eq!(conditions.check_values(g, m).is_ok(), holds, "{conditions:?} on {g}/{m}");
+            assert_eq!(
+                conditions.check_values(g, m).is_ok(),
+                holds,
+                "{conditions:?} on {g}/{m}"
+            );
         }
     }
 }

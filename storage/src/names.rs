@@ -94,11 +94,27 @@ mod tests {
     fn bucket_rules() {
         let long = "a".repeat(64);
         let dotted = format!("{}.{}.{}", "a".repeat(63), "b".repeat(63), "c".repeat(63));
-        for good in ["abc", "my-bucket_1", "0.example.com", "a..b".replace("..", ".x.").as_str(), &dotted] {
+        for good in [
+            "abc",
+            "my-bucket_1",
+            "0.example.com",
+            "a..b".replace("..", ".x.").as_str(),
+            &dotted,
+        ] {
             validate_bucket(good).unwrap();
         }
         for bad in [
-            "", "ab", "Abc", "-abc", "abc-", "a..b", "a/b", "../x", "192.168.1.1", "naïve", &long,
+            "",
+            "ab",
+            "Abc",
+            "-abc",
+            "abc-",
+            "a..b",
+            "a/b",
+            "../x",
+            "192.168.1.1",
+            "naïve",
+            &long,
         ] {
             assert!(validate_bucket(bad).is_err(), "{bad:?} was accepted");
         }
@@ -108,10 +124,28 @@ mod tests {
     fn object_rules() {
         let longest = "x".repeat(MAX_OBJECT_NAME_BYTES);
         let too_long = "é".repeat(MAX_OBJECT_NAME_BYTES / 2 + 1);
-        for good in ["a", "a//b", "../../x", "a/", "/", "./.", ".well-known/x", "\u{1f600}", &longest] {
+        for good in [
+            "a",
+            "a//b",
+            "../../x",
+            "a/",
+            "/",
+            "./.",
+            ".well-known/x",
+            "\u{1f600}",
+            &longest,
+        ] {
             validate_object(good).unwrap();
         }
-        for bad in ["", ".", "..", "a\nb", "a\r", ".well-known/acme-challenge/x", &too_long] {
+        for bad in [
+            "",
+            ".",
+            "..",
+            "a\nb",
+            "a\r",
+            ".well-known/acme-challenge/x",
+            &too_long,
+        ] {
             assert!(validate_object(bad).is_err(), "{bad:?} was accepted");
         }
     }

@@ -245,7 +245,11 @@ impl Staging {
             expected: ExpectedContent::default(),
         };
         let store = &self.inner.store;
-        match store.inner.publish(blob, object.clone(), options, None).await {
+        match store
+            .inner
+            .publish(blob, object.clone(), options, None)
+            .await
+        {
             Ok(made) => {
                 let artifact = StagedArtifact {
                     sha256,

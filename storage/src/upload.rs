@@ -85,7 +85,7 @@ struct Session {
 
 enum State {
     Receiving {
-        writer: ObjectWriter,
+        writer: Box<ObjectWriter>,
         total: Option<u64>,
     },
     Complete(Box<ObjectMetadata>),
@@ -109,7 +109,7 @@ impl Uploads {
     /// Those of [`Store::writer`].
     pub async fn begin(&self, id: &ObjectId, options: PutOptions) -> Result<UploadId> {
         let total = options.expected.size;
-        let writer = self.store.writer(id, options).await?;
+        let writer = Box::new(self.store.writer(id, options).await?);
         let upload = UploadId(Uuid::new_v4());
         let session = Session {
             state: Arc::new(AsyncMutex::new(State::Receiving { writer, total })),
@@ -262,10 +262,16 @@ where
         };
         let end = at + bytes.len() as u64;
         if at > received {
-            return wrong(received, format!("it starts at {offset}, which leaves a gap"));
+            return wrong(
+                received,
+                format!("it starts at {offset}, which leaves a gap"),
+            );
         }
         if let Some(total) = total.filter(|total| end > *total) {
-            return wrong(received, format!("it goes beyond the total of {total} bytes"));
+            return wrong(
+                received,
+                format!("it goes beyond the total of {total} bytes"),
+            );
         }
         let known = usize::try_from(received - at).unwrap_or(usize::MAX);
         at = end;

@@ -1,1 +1,20 @@
-//! Whole-system tests: API scenarios, conformance with Beam's own suites, resilience.
+//! What the whole-system tests stand on: the real emulator as a process, real SDK programs as its clients, and ways to look at
+//! what is left when they are gone.
+//!
+//! It is no framework: a test starts an [`Emulator`], runs [`Pipeline`]s against it, and compares their output with a computation
+//! that knows nothing of Beam ([`expect`]). Nothing here is linked with the emulator; what the tests see is what a user sees.
+//!
+//! Start reading at `system/main.rs`. `cargo xtask test` runs everything; `cargo test -p dataflume-tests` does too, and prepares
+//! what is missing first ([`Prepared`]).
+
+mod command;
+mod emulator;
+pub mod expect;
+mod pipeline;
+mod prepared;
+pub mod workers;
+
+pub use command::{Finished, run_within, wait_until};
+pub use emulator::{Emulator, EmulatorOptions};
+pub use pipeline::{Environment, Pipeline, Ran, Sdk};
+pub use prepared::Prepared;

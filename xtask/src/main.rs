@@ -1,25 +1,91 @@
-//! Every script of the project.
+//! Every script of the project: `cargo xtask TASK`.
+//!
+//! Start at [`Task`]; a task is a list of named [`stage::Stage`]s, run one after the other, of
+//! which a failing one doesn't hide what the others say.
 
-use std::process::{Command, ExitCode};
+mod cargo;
+mod conformance;
+mod demo;
+mod examples;
+mod python;
+mod sdk_images;
+mod stage;
+mod workspace;
 
-use clap::Parser;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::{Parser, Subcommand};
+
+use crate::stage::Stage;
+
+/// Every script of the project.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
 
 /// What can be done.
-#[derive(Debug, Parser)]
+#[derive(Debug, Subcommand)]
 enum Task {
-    /// All tests, as CI runs them.
-    Test,
+    /// Builds everything and runs a real pipeline on workers made for it.
+    Demo,
+    /// Lints and all tests; installs the Python SDK that they need first.
+    Test {
+        /// Run these stages only (their names are printed at the start).
+        #[arg(long, value_name = "STAGE")]
+        only: Vec<String>,
+    },
+    /// What `test` does, and the format of the code.
+    Ci,
+    /// Beam's own suites against the emulator; writes docs/conformance.md.
+    Conformance(conformance::ConformanceArgs),
+    /// Prepares what the examples and the whole-system tests need.
+    Examples,
+    /// Makes a container image of an SDK's harness out of what this machine has, with `docker`.
+    SdkImage {
+        /// Whose harness.
+        sdk: sdk_images::Sdk,
+    },
+    /// Measures the speed against other runners.
+    Bench,
 }
 
 fn main() -> ExitCode {
-    match Task::parse() {
-        Task::Test => match Command::new("cargo").args(["test", "--workspace"]).status() {
-            Ok(status) if status.success() => ExitCode::SUCCESS,
-            Ok(_) => ExitCode::FAILURE,
-            Err(error) => {
-                eprintln!("cargo could not be run: {error}");
-                ExitCode::FAILURE
-            }
-        },
+    let outcome = match Arguments::parse().task {
+        Task::Demo => demo::run(),
+        Task::Test { only } => stage::run(&tests(), &only),
+        Task::Ci => {
+            let mut stages = vec![Stage::new("format", cargo::format)];
+            stages.extend(tests());
+            stage::run(&stages, &[])
+        }
+        Task::Conformance(args) => conformance::run(&args),
+        Task::Examples => stage::run(&[Stage::new("examples", examples::stage)], &[]),
+        Task::SdkImage { sdk } => sdk_images::make(sdk),
+        Task::Bench => bench(),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
+}
+
+fn tests() -> Vec<Stage> {
+    vec![
+        Stage::new("python", python::check),
+        Stage::new("clippy", cargo::clippy),
+        Stage::new("examples", examples::stage),
+        Stage::new("rust tests", cargo::test),
+    ]
+}
+
+fn bench() -> anyhow::Result<bool> {
+    bail!("there is no benchmark to run yet: nothing has been measured, so nothing is claimed")
 }

@@ -1,1 +1,19 @@
-//! Runs one job: drives the engine against workers, shuffle and stores.
+//! Runs one job: drives the engine against workers, and holds the data between them.
+//!
+//! [`job::start`] takes a plan and pools that start workers, and gives a [`job::JobHandle`]. The
+//! loop in `job` turns what happens into inputs of the engine and carries out its actions;
+//! `bundle` executes bundles, on SDK workers or on the runner; [`data`] holds and cuts encoded
+//! elements; [`grouping`] groups them; [`side_input`] answers what stages look up; [`state`] and
+//! [`timers`] are what stateful DoFns keep; [`metrics`] adds up what SDKs report.
+//!
+//! What it is not: it decides nothing about when a bundle runs (the engine does), and knows no
+//! public API.
+
+mod bundle;
+pub mod data;
+pub mod grouping;
+pub mod job;
+pub mod metrics;
+pub mod side_input;
+pub mod state;
+pub mod timers;

@@ -13,6 +13,7 @@ mod dump;
 mod effects;
 mod engine;
 mod fail;
+pub mod grouping;
 mod holds;
 mod io;
 mod pending;

@@ -155,6 +155,9 @@ pub struct KeyedStage {
     pub states: BTreeMap<String, pipeline::StateSpec>,
     /// Timer families.
     pub timers: BTreeMap<String, TimerFamily>,
+    /// The timer family that must fire for each key when a window expires, after all other timers
+    /// of that key and window.
+    pub on_window_expiration: Option<String>,
 }
 
 /// A timer family of a stateful transform.
@@ -182,8 +185,21 @@ pub struct Splittable {
     pub process_transform: String,
     /// A stage may write unbounded output.
     pub unbounded: bool,
-    /// Descriptor of the stage that truncates restrictions on drain, where the SDK has one.
-    pub truncate: Option<String>,
+    /// What truncates restrictions on drain, where the SDK can do that.
+    pub truncate: Option<Box<Truncation>>,
+}
+
+/// A bundle that truncates sized restrictions: it reads what the splittable stage reads, and writes
+/// what that stage is to process instead.
+#[derive(Debug, Clone)]
+pub struct Truncation {
+    /// What the harness is told; same coders as the stage's input on both sides. Its side inputs
+    /// are those that the stage lists for its splittable transform.
+    pub descriptor: ProcessBundleDescriptor,
+    /// The source port's transform id.
+    pub source: String,
+    /// The sink port's transform id.
+    pub sink: String,
 }
 
 /// A side input of an executable stage.

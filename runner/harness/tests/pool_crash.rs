@@ -21,6 +21,8 @@ use tokio::process::{Child, Command};
 /// The promise: within this time after the emulator's death its workers are gone.
 const LIMIT: Duration = Duration::from_secs(5);
 
+const EMULATOR: &str = "--as-emulator";
+
 const WORKER: &str = "trap '' TERM
 setsid sh -c 'echo session $$; while :; do sleep 1002; done' &
 echo worker $$
@@ -28,8 +30,11 @@ while :; do sleep 1001; done";
 
 #[tokio::main]
 async fn main() {
-    if let Some(root) = std::env::args().nth(2) {
-        emulator(Path::new(&root)).await;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [role, root] = arguments.as_slice()
+        && role == EMULATOR
+    {
+        emulator(Path::new(root)).await;
         return;
     }
     workers_die_with_the_emulator().await;
@@ -52,8 +57,8 @@ async fn workers_die_with_the_emulator() {
         folders: 1,
     };
     assert_eq!(swept, expected);
-    // The folder and the lock of the running instance.
-    assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 2);
+    // The folder and the lock of the running instance, and the worker's script.
+    assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 3);
 }
 
 async fn the_next_start_sweeps_the_rest() {
@@ -93,7 +98,7 @@ struct Emulator {
 impl Emulator {
     async fn start(root: &Path) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .arg("emulator")
+            .arg(EMULATOR)
             .arg(root)
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -124,8 +129,7 @@ impl WorkerLogSink for Echo {
 }
 
 async fn emulator(root: &Path) {
-    let mut world = World::new();
-    world.instance = Arc::new(Instance::create(root).unwrap());
+    let world = World::within(root);
     let environment = world.script_environment(WORKER);
     let pool = world.pool(&environment);
     let mut spec = world.spec(&environment, "worker-1");

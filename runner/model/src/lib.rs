@@ -11,9 +11,9 @@
 pub mod coder;
 pub mod ids;
 pub mod pane;
-mod read;
 pub mod time;
 pub mod timer;
 pub mod trigger;
 pub mod window;
 pub mod windowed;
+pub mod wire;

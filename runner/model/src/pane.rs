@@ -1,7 +1,7 @@
 //! Panes: which of a window's firings an element came out of.
 
 use crate::coder::CoderError;
-use crate::read;
+use crate::wire;
 
 /// How a firing relates to the watermark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,16 +62,16 @@ impl PaneInfo {
 
     /// Appends the encoding.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let flags = u8::from(self.is_first) * IS_FIRST
-            | u8::from(self.is_last) * IS_LAST
-            | (self.timing as u8) << TIMING_SHIFT;
+        let flags = (u8::from(self.is_first) * IS_FIRST)
+            | (u8::from(self.is_last) * IS_LAST)
+            | ((self.timing as u8) << TIMING_SHIFT);
         let format = self.format();
-        out.push(flags | format << FORMAT_SHIFT);
+        out.push(flags | (format << FORMAT_SHIFT));
         if format >= ONE_INDEX {
-            read::put_varint(self.index as u64, out);
+            wire::put_varint(self.index as u64, out);
         }
         if format == TWO_INDICES {
-            read::put_varint(self.nonspeculative_index as u64, out);
+            wire::put_varint(self.nonspeculative_index as u64, out);
         }
     }
 
@@ -88,7 +88,7 @@ impl PaneInfo {
 
     /// Takes one pane off the front of the input.
     pub fn decode(input: &mut &[u8]) -> Result<Self, CoderError> {
-        let first = read::byte(input)?;
+        let first = wire::byte(input)?;
         let timing = match first >> TIMING_SHIFT & 3 {
             0 => PaneTiming::Early,
             1 => PaneTiming::OnTime,
@@ -105,10 +105,10 @@ impl PaneInfo {
         let (index, nonspeculative_index) = match first >> FORMAT_SHIFT {
             NO_INDEX => (0, nonspeculative(0)),
             ONE_INDEX => {
-                let index = read::varint(input)? as i64;
+                let index = wire::varint(input)? as i64;
                 (index, nonspeculative(index))
             }
-            TWO_INDICES => (read::varint(input)? as i64, read::varint(input)? as i64),
+            TWO_INDICES => (wire::varint(input)? as i64, wire::varint(input)? as i64),
             _ => return Err(CoderError::BadPane { byte: first }),
         };
         Ok(Self {
@@ -123,13 +123,13 @@ impl PaneInfo {
     /// Skips one pane without looking at what it says.
     #[inline]
     pub(crate) fn skip(input: &mut &[u8]) -> Result<(), CoderError> {
-        let first = read::byte(input)?;
+        let first = wire::byte(input)?;
         match first >> FORMAT_SHIFT {
             NO_INDEX => Ok(()),
-            ONE_INDEX => read::varint(input).map(|_| ()),
+            ONE_INDEX => wire::varint(input).map(|_| ()),
             TWO_INDICES => {
-                read::varint(input)?;
-                read::varint(input).map(|_| ())
+                wire::varint(input)?;
+                wire::varint(input).map(|_| ())
             }
             _ => Err(CoderError::BadPane { byte: first }),
         }

@@ -4,10 +4,10 @@ use bytes::Bytes;
 
 use crate::coder::{Coder, CoderError};
 use crate::pane::PaneInfo;
-use crate::read;
 use crate::time::EventTime;
 use crate::window::{Window, WindowKind, Windows};
 use crate::windowed::encode_windows;
+use crate::wire;
 
 /// A timer that is set, cleared or fired.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl TimerCodec {
     pub fn decode(&self, input: &mut &[u8]) -> Result<Timer, CoderError> {
         let key = skipped(input, |input| self.key.skip(input))?;
         let key = Bytes::copy_from_slice(key);
-        let tag = std::str::from_utf8(read::prefixed(input)?).map_err(|_| CoderError::BadText)?;
+        let tag = std::str::from_utf8(wire::prefixed(input)?).map_err(|_| CoderError::BadText)?;
         let tag = tag.to_owned();
         let mut count = 0;
         let windows = skipped(input, |input| {
@@ -79,10 +79,10 @@ impl TimerCodec {
         })?;
         let windows = Windows::new(&self.window, &windows[COUNT_BYTES..], count);
         let windows = windows.collect::<Result<Vec<_>, _>>()?;
-        let firing = match read::byte(input)? {
+        let firing = match wire::byte(input)? {
             0 => Some(Firing {
-                fire_timestamp: EventTime::decode(read::array(input)?),
-                hold_timestamp: EventTime::decode(read::array(input)?),
+                fire_timestamp: EventTime::decode(wire::array(input)?),
+                hold_timestamp: EventTime::decode(wire::array(input)?),
                 pane: PaneInfo::decode(input)?,
             }),
             1 => None,
@@ -99,7 +99,7 @@ impl TimerCodec {
     /// Appends the encoding.
     pub fn encode(&self, timer: &Timer, out: &mut Vec<u8>) -> Result<(), CoderError> {
         out.extend_from_slice(&timer.key);
-        read::put_prefixed(timer.tag.as_bytes(), out);
+        wire::put_prefixed(timer.tag.as_bytes(), out);
         encode_windows(&self.window, &timer.windows, out)?;
         match &timer.firing {
             Some(firing) => {

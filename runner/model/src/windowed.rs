@@ -9,9 +9,9 @@ use std::ops::Range;
 
 use crate::coder::{Coder, CoderError};
 use crate::pane::PaneInfo;
-use crate::read;
 use crate::time::EventTime;
 use crate::window::{Window, WindowKind, Windows};
+use crate::wire;
 
 /// Walks chunks of windowed values of one PCollection.
 ///
@@ -73,7 +73,7 @@ impl WindowedCodec {
         };
         let mut rest = chunk;
         while !rest.is_empty() {
-            let timestamp = EventTime::decode(read::array(&mut rest)?);
+            let timestamp = EventTime::decode(wire::array(&mut rest)?);
             self.window.skip_all(&mut rest)?;
             PaneInfo::skip(&mut rest)?;
             self.value.skip(&mut rest)?;
@@ -138,7 +138,7 @@ impl<'a> Elements<'a> {
     fn parse(&self) -> Result<Element<'a>, CoderError> {
         let mut rest = self.rest;
         let total = self.chunk.len();
-        let timestamp = EventTime::decode(read::array(&mut rest)?);
+        let timestamp = EventTime::decode(wire::array(&mut rest)?);
         let window_count = self.codec.window.skip_all(&mut rest)?;
         let pane = total - rest.len();
         PaneInfo::skip(&mut rest)?;

@@ -104,14 +104,23 @@ impl StagingSession {
     /// Ends the session and waits until what it alone brought is removed.
     pub async fn discard(self) {
         if let Some(mut membership) = Arc::into_inner(self.membership) {
-            let digests = std::mem::take(membership.digests.get_mut().unwrap_or_else(PoisonError::into_inner));
+            let digests = std::mem::take(
+                membership
+                    .digests
+                    .get_mut()
+                    .unwrap_or_else(PoisonError::into_inner),
+            );
             membership.staging.release_all(digests).await;
         }
     }
 }
 
 impl Membership {
-    pub(super) async fn add(self: &Arc<Self>, sha256: Sha256, blob: BlobWriter) -> Result<StagedArtifact> {
+    pub(super) async fn add(
+        self: &Arc<Self>,
+        sha256: Sha256,
+        blob: BlobWriter,
+    ) -> Result<StagedArtifact> {
         let member = Arc::clone(self);
         let adding = tokio::spawn(async move {
             let claims = &member.staging.inner.claims;
@@ -134,7 +143,9 @@ impl Membership {
 
 impl Claims {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Sha256, Claim>> {
-        self.by_digest.lock().unwrap_or_else(PoisonError::into_inner)
+        self.by_digest
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn keep(&self, sha256: Sha256) {
@@ -182,7 +193,10 @@ impl Staging {
 
 impl Drop for Membership {
     fn drop(&mut self) {
-        let digests = self.digests.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let digests = self
+            .digests
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
         let digests = std::mem::take(digests);
         if *self.kept.get_mut() {
             for sha256 in digests {

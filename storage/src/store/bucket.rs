@@ -23,7 +23,11 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::InvalidName`], [`Error::BucketExists`].
-    pub async fn create_bucket(&self, name: &str, options: BucketOptions) -> Result<BucketMetadata> {
+    pub async fn create_bucket(
+        &self,
+        name: &str,
+        options: BucketOptions,
+    ) -> Result<BucketMetadata> {
         names::validate_bucket(name)?;
         let _guard = self.inner.locks.bucket(name).await;
         match self.inner.existing_bucket(name).await {
@@ -73,7 +77,9 @@ impl Store {
     /// Where the backend fails.
     pub async fn buckets(&self) -> Result<Vec<BucketMetadata>> {
         let backend = &self.inner.backend;
-        let listed = backend.list_with_delimiter(Some(&layout::buckets())).await?;
+        let listed = backend
+            .list_with_delimiter(Some(&layout::buckets()))
+            .await?;
         let mut found = Vec::new();
         for folder in listed.common_prefixes {
             let Some(name) = folder.filename() else {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use futures::TryStreamExt;
 
+use super::Store;
 use super::blob::BlobWriter;
 use super::read::ReadOptions;
 use super::write::PutOptions;
-use super::Store;
 use crate::error::{Error, Result};
 use crate::metadata::{ObjectId, ObjectMetadata, Preconditions};
 use crate::names;
@@ -51,7 +51,9 @@ impl Store {
         let mut writer = BlobWriter::new(Arc::clone(&self.inner), &destination.bucket);
         let mut components = 0;
         for source in sources {
-            components += self.append(&mut writer, &destination.bucket, source).await?;
+            components += self
+                .append(&mut writer, &destination.bucket, source)
+                .await?;
         }
         self.inner
             .publish(writer, destination.clone(), options, Some(components))
@@ -70,7 +72,9 @@ impl Store {
             preconditions: source.preconditions,
             ..ReadOptions::default()
         };
-        let reader = self.get(&ObjectId::new(bucket, source.name), options).await?;
+        let reader = self
+            .get(&ObjectId::new(bucket, source.name), options)
+            .await?;
         let components = reader.metadata().component_count.unwrap_or(1);
         let mut content = reader.into_stream();
         while let Some(chunk) = content.try_next().await? {

@@ -120,7 +120,10 @@ impl Store {
 impl ListRequest {
     /// What an object of this name adds to the listing.
     fn entries(&self, name: &str) -> [Option<Entry>; 2] {
-        let in_offsets = self.start_offset.as_deref().is_none_or(|start| name >= start)
+        let in_offsets = self
+            .start_offset
+            .as_deref()
+            .is_none_or(|start| name >= start)
             && self.end_offset.as_deref().is_none_or(|end| name < end);
         let (Some(rest), true) = (name.strip_prefix(&self.prefix), in_offsets) else {
             return [None, None];

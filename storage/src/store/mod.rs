@@ -146,6 +146,9 @@ mod tests {
             assert!(next > last);
             last = next;
         }
-        assert_eq!(inner.next_generation(last + 1_000_000_000), last + 1_000_000_001);
+        assert_eq!(
+            inner.next_generation(last + 1_000_000_000),
+            last + 1_000_000_001
+        );
     }
 }

@@ -149,7 +149,11 @@ impl ObjectReader {
 }
 
 impl Inner {
-    pub(crate) async fn readable_record(&self, id: &ObjectId, options: &ReadOptions) -> Result<Record> {
+    pub(crate) async fn readable_record(
+        &self,
+        id: &ObjectId,
+        options: &ReadOptions,
+    ) -> Result<Record> {
         let record = self.existing_record(id).await?;
         if options
             .generation
@@ -196,7 +200,10 @@ fn file_stream(file: File, offset: u64, length: u64) -> BoxStream<'static, Resul
             return Ok(None);
         }
         let read = tokio::task::spawn_blocking(move || read_chunk(file, offset, left));
-        let (file, chunk) = read.await.map_err(Error::backend)?.map_err(Error::backend)?;
+        let (file, chunk) = read
+            .await
+            .map_err(Error::backend)?
+            .map_err(Error::backend)?;
         let count = chunk.len() as u64;
         Ok((count > 0).then_some((chunk, (file, offset + count, left - count))))
     })

@@ -60,19 +60,25 @@ impl Inner {
             Err(error) => Err(error),
         };
         match content {
-            Ok(content) => serde_json::from_slice(&content)
-                .map(Some)
-                .map_err(|error| Error::Corrupt {
-                    path: path.to_string(),
-                    reason: error.to_string(),
-                }),
+            Ok(content) => {
+                serde_json::from_slice(&content)
+                    .map(Some)
+                    .map_err(|error| Error::Corrupt {
+                        path: path.to_string(),
+                        reason: error.to_string(),
+                    })
+            }
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
     /// Replaces the entry in one step.
-    pub(crate) async fn write_json<T: Serialize + Sync>(&self, path: &Path, value: &T) -> Result<()> {
+    pub(crate) async fn write_json<T: Serialize + Sync>(
+        &self,
+        path: &Path,
+        value: &T,
+    ) -> Result<()> {
         let content = serde_json::to_vec(value).map_err(Error::backend)?;
         self.backend.put(path, PutPayload::from(content)).await?;
         Ok(())

@@ -33,7 +33,9 @@ impl Store {
     pub async fn sweep(&self) -> Result<SweepReport> {
         let mut report = SweepReport::default();
         let backend = &self.inner.backend;
-        let listed = backend.list_with_delimiter(Some(&layout::buckets())).await?;
+        let listed = backend
+            .list_with_delimiter(Some(&layout::buckets()))
+            .await?;
         for folder in listed.common_prefixes {
             if let Some(bucket) = folder.filename() {
                 // Nobody writes a record meanwhile: so none changes between being listed and being

@@ -33,7 +33,8 @@ pub(crate) struct BundleContext {
     /// User state, timers, and the state of streaming groupings.
     pub(crate) store: Arc<dyn Store>,
     pub(crate) metrics: Arc<JobMetrics>,
-    pub(crate) memory_budget_bytes: u64,
+    /// Of every keyed stage.
+    pub(crate) key_groups: u32,
 }
 
 impl BundleContext {
@@ -52,7 +53,7 @@ impl BundleContext {
             plan: plan.clone(),
             store: Arc::new(MemoryStore::default()),
             metrics,
-            memory_budget_bytes: options.memory_budget_bytes,
+            key_groups: options.cut.key_groups,
         })
     }
 
@@ -63,8 +64,7 @@ impl BundleContext {
 
     /// How the elements of a stage's main input are encoded: all of the union alike.
     pub(crate) fn input_codec(&self, stage: &Stage) -> Result<WindowedCodec, BundleFailure> {
-        let first = stage.inputs.first();
-        first.map(|input| self.codec(*input)).ok_or_else(|| broken(stage, "has no input"))
+        input(stage).map(|input| self.codec(input))
     }
 
     pub(crate) fn cutter(&self, pcollection: PCollectionId) -> OutputCutter {
@@ -115,6 +115,11 @@ impl Staged {
         let ids: Vec<_> = delivered.chain(residuals).map(|handle: &DataHandle| handle.id).collect();
         context.data.release(ids);
     }
+}
+
+/// A PCollection of the stage's main input: all of the union are encoded and windowed alike.
+pub(crate) fn input(stage: &Stage) -> Result<PCollectionId, BundleFailure> {
+    stage.inputs.first().copied().ok_or_else(|| broken(stage, "has no input"))
 }
 
 /// The stage as one that runs in an SDK.

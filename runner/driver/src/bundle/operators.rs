@@ -12,6 +12,7 @@ use dataflume_model::window::Window;
 use dataflume_proto::pipeline::test_stream_payload::event::Event;
 
 use super::{BundleContext, Staged, broken, data_failure};
+use crate::data::DataError;
 use crate::data::cut::OutputCutter;
 
 /// Executes a bundle on a thread that may block: it reads and writes data, and nothing else.
@@ -36,7 +37,7 @@ fn run(context: &BundleContext, bundle: &Bundle) -> Result<Box<Staged>, BundleFa
         (StageKind::Identity, Work::Elements(_)) => {
             let mut cutter = context.cutter(output(stage)?);
             for chunk in chunks(context, bundle) {
-                cutter.push(chunk?).map_err(data_failure)?;
+                cutter.push(chunk.map_err(data_failure)?).map_err(data_failure)?;
             }
             finish([cutter])
         }
@@ -69,7 +70,7 @@ pub(super) fn finish(
 pub(super) fn chunks(
     context: &BundleContext,
     bundle: &Bundle,
-) -> impl Iterator<Item = Result<Bytes, BundleFailure>> {
+) -> impl Iterator<Item = Result<Bytes, DataError>> {
     let pieces = match &bundle.work {
         Work::Elements(pieces) => pieces.as_slice(),
         _ => &[],
@@ -77,9 +78,9 @@ pub(super) fn chunks(
     pieces.iter().flat_map(|piece| {
         let (chunks, error) = match context.data.read(piece.handle.id) {
             Ok(chunks) => (Some(chunks), None),
-            Err(error) => (None, Some(Err(data_failure(error)))),
+            Err(error) => (None, Some(Err(error))),
         };
-        let chunks = chunks.into_iter().flatten().map(|chunk| chunk.map_err(data_failure));
+        let chunks = chunks.into_iter().flatten();
         error.into_iter().chain(chunks)
     })
 }

@@ -83,7 +83,7 @@ impl Live {
         let executable = executable(stage)?;
         self.worker.register(&executable.descriptor).map_err(|error| failure(error.into()))?;
         let keyed = Keyed::new(context, stage, executable, &self.bundle)?;
-        let timers = keyed.timer_inputs()?;
+        let timers = keyed.timer_inputs();
         let bytes: u64 = self.pieces().map(|piece| piece.handle.bytes).sum();
         let complete = bytes <= COMPLETE_BYTES;
         let inputs = if complete {

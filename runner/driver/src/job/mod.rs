@@ -30,8 +30,6 @@ pub struct JobSpec {
     pub plan: Arc<Plan>,
     /// What the provisioning service answers to every worker, dependencies apart.
     pub provision: ProvisionInfo,
-    /// The job's staged artifacts.
-    pub artifacts: Arc<dyn ArtifactSource>,
     /// One for each of the plan's environments, in their order.
     pub environments: Vec<EnvironmentSpec>,
     /// The running emulator: the job's temporary files are below its folder.
@@ -49,6 +47,8 @@ pub struct EnvironmentSpec {
     pub slots: u32,
     /// What each of them must fetch: the environment's artifacts as they were staged.
     pub dependencies: Vec<ArtifactInformation>,
+    /// Where they fetch it from.
+    pub artifacts: Arc<dyn ArtifactSource>,
 }
 
 /// Limits of a job.

@@ -35,7 +35,7 @@ struct Context {
 
 /// Why a worker never became ready.
 #[derive(Debug)]
-pub(super) struct StartFailure {
+pub(crate) struct StartFailure {
     pub(super) reason: String,
     /// Trying again would end the same.
     pub(super) lasting: bool,
@@ -106,7 +106,7 @@ impl Context {
                 endpoint: None,
                 capabilities: proto.capabilities.clone(),
                 provision,
-                artifacts: self.spec.artifacts.clone(),
+                artifacts: environments.artifacts.clone(),
                 log: sink.clone(),
             })
             .map_err(|error| lasting(error.to_string()))?;
@@ -114,7 +114,7 @@ impl Context {
             worker_id: worker_id.clone(),
             endpoint: connection.endpoint().url.clone(),
             provision: connection.provision_info().clone(),
-            artifacts: self.spec.artifacts.clone(),
+            artifacts: environments.artifacts.clone(),
             log: sink,
             environment: proto.clone(),
             scratch: self.spec.instance.worker_scratch(&self.spec.id, &worker_id),

@@ -44,7 +44,8 @@ pub(super) struct Keys {
 
 /// Before the time: the group's prefix and a letter.
 const TIME_AT: usize = 10;
-const KEY_AT: usize = TIME_AT + 8;
+/// Where an index entry says whose it is.
+pub(super) const OWNER_AT: usize = TIME_AT + 8;
 
 impl Keys {
     pub(super) fn new(stage: StageId, group: KeyGroup) -> Self {
@@ -115,7 +116,7 @@ pub(super) fn time_of(entry: &[u8]) -> Result<[u8; 8], CoderError> {
 
 /// The key and the window in an index entry.
 pub(super) fn owner_of(entry: &[u8]) -> Result<(&[u8], &[u8]), CoderError> {
-    let mut rest = entry.get(KEY_AT..).unwrap_or_default();
+    let mut rest = entry.get(OWNER_AT..).unwrap_or_default();
     let key = wire::prefixed(&mut rest)?;
     Ok((key, rest))
 }

@@ -6,9 +6,10 @@
 //!
 //! Semantics are those of Beam's reference for Dataflow, the Java `ReduceFnRunner`. One file per
 //! behaviour: `operator` (elements), `timers` (due timers, expiry), `merging` (sessions), `triggers`
-//! (when to fire), `panes` (what is emitted), `holds` (timestamps and watermark holds), `state` and
+//! (when to fire), `panes` (what is emitted), `holds` (timestamps and watermark holds), `cell`, `state` and
 //! `view` (what is kept, and where).
 
+mod cell;
 mod holds;
 mod keys;
 mod merging;
@@ -46,6 +47,9 @@ pub enum GroupingError {
         /// Of the window function.
         urn: String,
     },
+    /// The window function can't merge, though the windowing strategy says so.
+    #[error("the windowing strategy wants windows merged that do not merge")]
+    NotMerging,
     /// Retractions are not supported.
     #[error("accumulation mode RETRACTING is not supported")]
     Retracting,
@@ -133,11 +137,22 @@ impl Grouper {
             return Err(GroupingError::Retracting);
         }
         if input.value.key_value().is_none() {
-            return Err(GroupingError::NotKeyed { coder: input.value.to_string() });
+            return Err(GroupingError::NotKeyed {
+                coder: input.value.to_string(),
+            });
         }
         let program = Program::new(&strategy.trigger);
-        let merging = merging && strategy.window_fn.is_merging();
-        Ok(Self { stage, strategy, merging, program, input, options })
+        if merging && !strategy.window_fn.is_merging() {
+            return Err(GroupingError::NotMerging);
+        }
+        Ok(Self {
+            stage,
+            strategy,
+            merging,
+            program,
+            input,
+            options,
+        })
     }
 
     /// Does the work against the store, which is only read.

@@ -16,7 +16,10 @@ pub(super) struct View<'a> {
 
 impl<'a> View<'a> {
     pub(super) fn new(store: &'a dyn Store) -> Self {
-        Self { store, batch: WriteBatch::default() }
+        Self {
+            store,
+            batch: WriteBatch::default(),
+        }
     }
 
     pub(super) fn into_batch(self) -> WriteBatch {
@@ -46,7 +49,9 @@ impl<'a> View<'a> {
     ) -> Result<(), StoreError> {
         let from = (Bound::Included(prefix), Bound::Unbounded);
         let written = self.batch.writes.range::<[u8], _>(from);
-        let mut written = written.take_while(|(key, _)| key.starts_with(prefix)).peekable();
+        let mut written = written
+            .take_while(|(key, _)| key.starts_with(prefix))
+            .peekable();
         let mut flow = ControlFlow::Continue(());
         self.store.scan(prefix, prefix, &mut |key, value| {
             flow = merge(&mut written, key, value, &mut visit);

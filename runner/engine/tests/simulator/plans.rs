@@ -66,6 +66,7 @@ fn stage(plan: &mut Plan, rng: &mut Rng) {
                 key_coder: Coder::Bytes,
                 states: BTreeMap::new(),
                 timers: BTreeMap::new(),
+                on_window_expiration: None,
             };
             let kind = executable(environment, Some(keyed), None);
             add(plan, kind, inputs, sides, outputs);

@@ -1,13 +1,11 @@
-//! Starting a process under a supervisor, and the registry of what a pool has started.
+//! Starting a process under a supervisor.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::process::{Child, ChildStdin, Command};
@@ -16,7 +14,7 @@ use tracing::{debug, warn};
 
 use super::output::{Lines, OutputStream, Tail};
 use super::process_table::{MARKER, kill_marked};
-use super::{PoolContext, PoolError, StartedWorker, WorkerSpec, supervise};
+use super::{PoolContext, PoolError, WorkerSpec, supervise};
 
 /// How long the supervisor may take to end its worker; a little more than its own limits.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
@@ -104,6 +102,11 @@ impl Supervised {
         })
     }
 
+    /// Whether the process and its descendants are gone.
+    pub(crate) fn has_exited(&self) -> bool {
+        self.exit.borrow().is_some()
+    }
+
     /// Begins the end without waiting for it.
     pub(crate) fn let_go(&self) {
         drop(
@@ -182,98 +185,6 @@ fn explain(status: ExitStatus, tail: &Tail) -> String {
         (None, Some(code)) => format!("the worker process exited with code {code}"),
         (None, None) => format!("the worker's supervisor ended unexpectedly ({status})"),
     })
-}
-
-/// The processes that a pool has started.
-#[derive(Default)]
-pub(crate) struct Started {
-    workers: Mutex<Vec<Arc<Worker>>>,
-    closed: AtomicBool,
-}
-
-struct Worker {
-    process: Supervised,
-    scratch: PathBuf,
-    stopped: AtomicBool,
-}
-
-impl Worker {
-    async fn stop(&self) {
-        self.process.stop().await;
-        remove_folder(&self.scratch).await;
-        self.stopped.store(true, Ordering::Release);
-    }
-}
-
-impl Started {
-    /// Fails once the pool was shut down.
-    pub(crate) fn check_open(&self) -> Result<(), PoolError> {
-        match self.closed.load(Ordering::Acquire) {
-            true => Err(PoolError::ShutDown),
-            false => Ok(()),
-        }
-    }
-
-    /// Starts a worker's process.
-    pub(crate) async fn start(
-        &self,
-        context: &PoolContext,
-        spec: &WorkerSpec,
-        launch: Launch,
-    ) -> Result<Box<dyn StartedWorker>, PoolError> {
-        let process = match Supervised::start(context, launch) {
-            Ok(process) => process,
-            Err(error) => {
-                remove_folder(&spec.scratch).await;
-                return Err(error);
-            }
-        };
-        let worker = Arc::new(Worker {
-            process,
-            scratch: spec.scratch.clone(),
-            stopped: AtomicBool::new(false),
-        });
-        {
-            let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
-            workers.retain(|worker| !worker.stopped.load(Ordering::Acquire));
-            workers.push(worker.clone());
-        }
-        // A shutdown that came meanwhile has seen either this worker, or nothing of it.
-        if let Err(error) = self.check_open() {
-            worker.stop().await;
-            return Err(error);
-        }
-        Ok(Box::new(StartedProcess { worker }))
-    }
-
-    /// Stops all workers, and lets no more be started.
-    pub(crate) async fn shutdown(&self) {
-        self.closed.store(true, Ordering::Release);
-        let workers =
-            std::mem::take(&mut *self.workers.lock().unwrap_or_else(PoisonError::into_inner));
-        futures::future::join_all(workers.iter().map(|worker| worker.stop())).await;
-    }
-}
-
-struct StartedProcess {
-    worker: Arc<Worker>,
-}
-
-#[async_trait]
-impl StartedWorker for StartedProcess {
-    async fn exited(&mut self) -> String {
-        self.worker.process.exited().await.reason
-    }
-
-    async fn stop(&mut self) {
-        self.worker.stop().await;
-    }
-}
-
-impl Drop for StartedProcess {
-    fn drop(&mut self) {
-        self.worker.process.let_go();
-    }
 }
 
 /// Makes a worker's folder, with the folders that its `HOME` and `TMPDIR` name.

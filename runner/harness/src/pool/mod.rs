@@ -23,6 +23,7 @@ mod output;
 mod process;
 mod process_table;
 mod staging;
+mod started;
 pub mod supervise;
 mod sweep;
 

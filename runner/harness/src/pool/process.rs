@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use dataflume_proto::pipeline::{Environment, ProcessPayload};
 
-use super::launch::{Launch, Started, lines_of, make_scratch};
+use super::launch::{Launch, lines_of, make_scratch};
+use super::started::Started;
 use super::{PoolContext, PoolError, StartedWorker, WorkerPool, WorkerSpec, boot, decode};
 
 /// Runs the environment's command once per worker, each in a folder of its own.
@@ -65,7 +66,7 @@ impl ProcessPool {
 #[async_trait]
 impl WorkerPool for ProcessPool {
     async fn start_worker(&self, spec: WorkerSpec) -> Result<Box<dyn StartedWorker>, PoolError> {
-        self.started.check_open()?;
+        let _entered = self.started.enter().await?;
         make_scratch(&spec.scratch).await?;
         let launch = Launch {
             program: PathBuf::from(&self.payload.command),
@@ -81,7 +82,7 @@ impl WorkerPool for ProcessPool {
     }
 
     async fn shutdown(&self) {
-        self.started.shutdown().await;
+        self.started.shutdown(&self.context, None).await;
     }
 }
 

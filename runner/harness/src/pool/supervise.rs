@@ -259,9 +259,24 @@ fn become_worker(parent: &str, command: &[OsString]) -> ExitCode {
         return ExitCode::from(NOT_STARTED);
     }
     let _ = SigSet::empty().thread_set_mask();
-    let error = Command::new(&command[0]).args(&command[1..]).exec();
+    let error = exec(command);
     eprintln!("can't start {}: {error}", command[0].display());
     ExitCode::from(NOT_STARTED)
+}
+
+/// Replaces this process, unless that fails.
+///
+/// A file that was just written can't be executed as long as any process has it open, which for a
+/// moment may be a child that the emulator has forked but that does not run its own program yet.
+fn exec(command: &[OsString]) -> io::Error {
+    let deadline = Instant::now() + GRACE;
+    loop {
+        let error = Command::new(&command[0]).args(&command[1..]).exec();
+        if error.kind() != io::ErrorKind::ExecutableFileBusy || Instant::now() > deadline {
+            return error;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
 }
 
 fn bind_to_parent(parent: &str) -> nix::Result<()> {

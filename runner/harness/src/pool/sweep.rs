@@ -23,7 +23,8 @@ pub struct Swept {
 }
 
 /// Ends the worker processes and containers of instances that are gone, and removes the scratch
-/// folders they left below `scratch_root`. To be called once at start, before any pool is made.
+/// folders they left below `scratch_root`. To be called once at start; what the running instance,
+/// or any other that runs, has made is not touched, so jobs need not wait for it.
 ///
 /// What can't be removed is logged and left for the next time.
 pub async fn sweep(scratch_root: &Path, instance: &Instance) -> Swept {

@@ -122,7 +122,8 @@ pub(crate) fn artifact(name: &str, content: impl Into<Bytes>) -> ArtifactInforma
 
 /// An instance with a scratch root that vanishes with the test.
 pub(crate) struct World {
-    pub(crate) root: TempDir,
+    pub(crate) root: PathBuf,
+    _temporary: Option<TempDir>,
     pub(crate) instance: Arc<Instance>,
     pub(crate) printed: Arc<Printed>,
 }
@@ -130,10 +131,18 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
-        let instance = Arc::new(Instance::create(root.path()).unwrap());
+        let world = Self::within(root.path());
         Self {
-            root,
-            instance,
+            _temporary: Some(root),
+            ..world
+        }
+    }
+
+    pub(crate) fn within(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            _temporary: None,
+            instance: Arc::new(Instance::create(root).unwrap()),
             printed: Arc::default(),
         }
     }
@@ -176,9 +185,26 @@ impl World {
     }
 
     pub(crate) fn script_environment(&self, script: &str) -> Environment {
-        let path = self.root.path().join("boot.sh");
+        let path = self.root.join("boot.sh");
         write_script(&path, script);
         process(path.to_str().unwrap())
+    }
+
+    /// The processes of this world's workers, with their supervisors.
+    pub(crate) fn processes(&self) -> Vec<String> {
+        let marker = format!("DATAFLUME_WORKER={}/", self.instance.id());
+        let entries = std::fs::read_dir("/proc").unwrap().flatten();
+        entries
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter(|pid| {
+                let environment = std::fs::read(format!("/proc/{pid}/environ"));
+                environment.is_ok_and(|environment| {
+                    environment
+                        .split(|byte| *byte == 0)
+                        .any(|variable| variable.starts_with(marker.as_bytes()))
+                })
+            })
+            .collect()
     }
 
     /// What is in the scratch folders.

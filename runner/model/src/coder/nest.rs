@@ -4,7 +4,7 @@
 //! the enclosing message has anyway.
 
 use super::{Coder, CoderError};
-use crate::read;
+use crate::wire;
 
 impl Coder {
     /// Appends the nested encoding of a value that is given in the outer encoding.
@@ -20,7 +20,7 @@ impl Coder {
         let mut rest = outer;
         match self {
             Self::Bytes | Self::StringUtf8 => {
-                read::put_prefixed(outer, out);
+                wire::put_prefixed(outer, out);
                 return Ok(());
             }
             Self::Kv(key, value) => {

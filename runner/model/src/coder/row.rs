@@ -1,7 +1,7 @@
 //! Rows: values with a schema.
 
 use super::{Coder, CoderError};
-use crate::read;
+use crate::wire;
 
 /// A row's fields, in the order of the schema, with the order in which they are encoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,13 +54,13 @@ impl Row {
     /// values that are not null. A row may have been written with fewer fields than it has now; one
     /// written with more can't be skipped, for its last fields are not known.
     pub(super) fn skip(&self, input: &mut &[u8], depth: u32) -> Result<(), CoderError> {
-        let count = read::varint(input)?;
+        let count = wire::varint(input)?;
         if count > self.fields.len() as u64 {
             return Err(CoderError::BadCount {
                 count: count as i64,
             });
         }
-        let nulls = read::prefixed(input)?;
+        let nulls = wire::prefixed(input)?;
         // Positions say where a field comes in the encoding; the bitmap goes by the schema's index.
         for index in self.encoding_order.iter().take(count as usize) {
             let is_null = nulls

@@ -5,7 +5,7 @@
 
 use super::{Coder, CoderError};
 use crate::pane::PaneInfo;
-use crate::read;
+use crate::wire;
 
 /// No SDK comes near this; a pipeline made to overflow the stack does.
 const MAX_DEPTH: u32 = 200;
@@ -39,11 +39,11 @@ impl Coder {
         match self {
             // What nearly all values on the wire are made of.
             Self::Bytes | Self::StringUtf8 | Self::LengthPrefix(_) => {
-                read::prefixed(input).map(|_| ())
+                wire::prefixed(input).map(|_| ())
             }
-            Self::Varint => read::varint(input).map(|_| ()),
+            Self::Varint => wire::varint(input).map(|_| ()),
             Self::GlobalWindow => Ok(()),
-            Self::Double => read::take(input, 8).map(|_| ()),
+            Self::Double => wire::take(input, 8).map(|_| ()),
             _ => self.skip_nested(input, depth),
         }
     }
@@ -61,17 +61,17 @@ impl Coder {
             | Self::GlobalWindow
             | Self::Double => self.skip_at(input, depth),
             Self::Bool => flag(input).map(|_| ()),
-            Self::FixedWidth(width) => read::take(input, *width as usize).map(|_| ()),
+            Self::FixedWidth(width) => wire::take(input, *width as usize).map(|_| ()),
             Self::Decimal => {
-                read::varint(input)?;
-                read::prefixed(input).map(|_| ())
+                wire::varint(input)?;
+                wire::prefixed(input).map(|_| ())
             }
             Self::IntervalWindow => {
-                read::take(input, 8)?;
-                read::varint(input).map(|_| ())
+                wire::take(input, 8)?;
+                wire::varint(input).map(|_| ())
             }
             Self::CustomWindow(window) => {
-                read::take(input, 8)?;
+                wire::take(input, 8)?;
                 window.skip_at(input, depth)
             }
             Self::Kv(key, value) => {
@@ -88,13 +88,13 @@ impl Coder {
                 Ok(())
             }
             Self::ShardedKey(key) => {
-                read::prefixed(input)?;
+                wire::prefixed(input)?;
                 key.skip_at(input, depth)
             }
             Self::Row(row) => row.skip(input, depth),
             Self::Timer { key, window } => skip_timer(key, window, input, depth),
             Self::WindowedValue { value, window } => {
-                read::take(input, 8)?;
+                wire::take(input, 8)?;
                 skip_windows(window, input, depth)?;
                 PaneInfo::skip(input)?;
                 value.skip_at(input, depth)
@@ -124,7 +124,7 @@ impl Coder {
             if missing > 0 {
                 return Err(CoderError::UnexpectedEnd { missing });
             }
-            return read::take(input, total as usize).map(|_| ());
+            return wire::take(input, total as usize).map(|_| ());
         }
         for _ in 0..count {
             self.skip_at(input, depth)?;
@@ -134,7 +134,7 @@ impl Coder {
 }
 
 fn flag(input: &mut &[u8]) -> Result<bool, CoderError> {
-    match read::byte(input)? {
+    match wire::byte(input)? {
         0 => Ok(false),
         1 => Ok(true),
         byte => Err(CoderError::BadFlag { byte }),
@@ -142,7 +142,7 @@ fn flag(input: &mut &[u8]) -> Result<bool, CoderError> {
 }
 
 fn known_count(input: &mut &[u8]) -> Result<u64, CoderError> {
-    let count = i32::from_be_bytes(read::array(input)?);
+    let count = i32::from_be_bytes(wire::array(input)?);
     u64::try_from(count).map_err(|_| CoderError::BadCount {
         count: count.into(),
     })
@@ -156,12 +156,12 @@ fn skip_iterable(
     input: &mut &[u8],
     depth: u32,
 ) -> Result<(), CoderError> {
-    match i32::from_be_bytes(read::array(input)?) {
+    match i32::from_be_bytes(wire::array(input)?) {
         count @ 0.. => element.skip_many(count as u64, input, depth),
         -1 => loop {
-            match read::varint(input)? as i64 {
+            match wire::varint(input)? as i64 {
                 0 => return Ok(()),
-                -1 if state_backed => return read::prefixed(input).map(|_| ()),
+                -1 if state_backed => return wire::prefixed(input).map(|_| ()),
                 count @ 1.. => element.skip_many(count as u64, input, depth)?,
                 count => return Err(CoderError::BadCount { count }),
             }
@@ -201,11 +201,11 @@ fn skip_timer(
     depth: u32,
 ) -> Result<(), CoderError> {
     key.skip_at(input, depth)?;
-    read::prefixed(input)?;
+    wire::prefixed(input)?;
     skip_windows(window, input, depth)?;
     let clear = flag(input)?;
     if !clear {
-        read::take(input, 16)?;
+        wire::take(input, 16)?;
         PaneInfo::skip(input)?;
     }
     Ok(())

@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use super::Window;
 use crate::coder::{Coder, CoderError};
-use crate::read;
 use crate::time::EventTime;
+use crate::wire;
 
 /// How a PCollection's windows are encoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,8 +43,8 @@ impl WindowKind {
         match self {
             Self::Global => Ok(Window::Global),
             Self::Interval => {
-                let end = EventTime::decode(read::array(input)?);
-                let span = read::varint(input)?;
+                let end = EventTime::decode(wire::array(input)?);
+                let span = wire::varint(input)?;
                 let start = i64::try_from(span)
                     .ok()
                     .and_then(|span| end.0.checked_sub(span));
@@ -61,7 +61,7 @@ impl WindowKind {
             (Self::Global, Window::Global) => {}
             (Self::Interval, Window::Interval { start, end }) => {
                 out.extend_from_slice(&end.encode());
-                read::put_varint(end.0.wrapping_sub(start.0) as u64, out);
+                wire::put_varint(end.0.wrapping_sub(start.0) as u64, out);
             }
             (Self::Custom(_), Window::Custom { encoded, .. }) => out.extend_from_slice(encoded),
             _ => {
@@ -79,8 +79,8 @@ impl WindowKind {
         match self {
             Self::Global => Ok(()),
             Self::Interval => {
-                read::take(input, 8)?;
-                read::varint(input).map(|_| ())
+                wire::take(input, 8)?;
+                wire::varint(input).map(|_| ())
             }
             Self::Custom(coder) => coder.skip(input),
         }
@@ -90,7 +90,7 @@ impl WindowKind {
     /// as it takes no bytes, only refusing more keeps a count from costing more than the input's size.
     #[inline]
     pub fn skip_all(&self, input: &mut &[u8]) -> Result<u32, CoderError> {
-        let count = u32::from_be_bytes(read::array(input)?);
+        let count = u32::from_be_bytes(wire::array(input)?);
         if let Self::Global = self {
             return match count {
                 0 | 1 => Ok(count),
@@ -115,7 +115,7 @@ fn decode_custom(coder: &Coder, input: &mut &[u8]) -> Result<Window, CoderError>
     let start = *input;
     coder.skip(input)?;
     let encoded = &start[..start.len() - input.len()];
-    let max_timestamp = EventTime::decode(read::array(&mut &*encoded)?);
+    let max_timestamp = EventTime::decode(wire::array(&mut &*encoded)?);
     Ok(Window::Custom {
         max_timestamp,
         encoded: Bytes::copy_from_slice(encoded),

@@ -24,10 +24,16 @@ impl Program {
             }
             // There is one clock, so it is later everywhere as soon as it is later at all.
             Kind::SynchronizedProcessingTime => {
-                state.nodes[node].deadline.get_or_insert(moment.now.plus_ms(1));
+                state.nodes[node]
+                    .deadline
+                    .get_or_insert(moment.now.plus_ms(1));
             }
             Kind::EndOfWindow { early, late } => {
-                let active = if state.nodes[node].on_time_fired { late } else { early };
+                let active = if state.nodes[node].on_time_fired {
+                    late
+                } else {
+                    early
+                };
                 if let Some(active) = active {
                     self.element(*active, state, moment);
                 }
@@ -50,20 +56,32 @@ impl Program {
         }
     }
 
-    pub(super) fn first_unfinished(&self, children: &[usize], state: &TriggerState) -> Option<usize> {
-        children.iter().copied().find(|child| !state.nodes[*child].finished)
+    pub(super) fn first_unfinished(
+        &self,
+        children: &[usize],
+        state: &TriggerState,
+    ) -> Option<usize> {
+        children
+            .iter()
+            .copied()
+            .find(|child| !state.nodes[*child].finished)
     }
 }
 
 fn transformed(from: ProcessingTime, transforms: &[TimestampTransform]) -> ProcessingTime {
-    transforms.iter().fold(from, |time, transform| match *transform {
-        TimestampTransform::Delay { delay_ms } => time.plus_ms(delay_ms),
-        TimestampTransform::AlignTo { period_ms, offset_ms } => {
-            let period = period_ms.max(1);
-            match time.0.saturating_sub(offset_ms).rem_euclid(period) {
-                0 => time,
-                since => time.plus_ms(period - since),
+    transforms
+        .iter()
+        .fold(from, |time, transform| match *transform {
+            TimestampTransform::Delay { delay_ms } => time.plus_ms(delay_ms),
+            TimestampTransform::AlignTo {
+                period_ms,
+                offset_ms,
+            } => {
+                let period = period_ms.max(1);
+                match time.0.saturating_sub(offset_ms).rem_euclid(period) {
+                    0 => time,
+                    since => time.plus_ms(period - since),
+                }
             }
-        }
-    })
+        })
 }

@@ -32,10 +32,13 @@ impl Program {
                 moment.end_of_window_passed() || early.as_ref().is_some_and(ready)
             }
             Kind::Repeat(repeated) => ready(repeated),
-            Kind::Each(children) => self.first_unfinished(children, state).as_ref().is_some_and(ready),
-            Kind::All(children) => {
-                children.iter().all(|child| state.nodes[*child].finished || ready(child))
-            }
+            Kind::Each(children) => self
+                .first_unfinished(children, state)
+                .as_ref()
+                .is_some_and(ready),
+            Kind::All(children) => children
+                .iter()
+                .all(|child| state.nodes[*child].finished || ready(child)),
             Kind::Any(children) => children.iter().any(ready),
             Kind::OrFinally { main, finally } => ready(finally) || ready(main),
         }
@@ -48,7 +51,9 @@ impl Program {
             | Kind::Count(_)
             | Kind::ProcessingTime(_)
             | Kind::SynchronizedProcessingTime => self.finish(node, state),
-            Kind::EndOfWindow { early, late } => self.fire_end_of_window(node, *early, *late, state, moment),
+            Kind::EndOfWindow { early, late } => {
+                self.fire_end_of_window(node, *early, *late, state, moment)
+            }
             Kind::Repeat(repeated) => self.fire_again(*repeated, state, moment),
             Kind::Each(children) => {
                 if let Some(current) = self.first_unfinished(children, state) {

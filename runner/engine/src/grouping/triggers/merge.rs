@@ -28,7 +28,7 @@ impl Program {
     ) {
         let any_finished = sources.iter().any(|source| source.nodes[node].finished);
         let all_finished = sources.iter().all(|source| source.nodes[node].finished);
-        let mut children = |children: &[usize], merged: &mut TriggerState| {
+        let children = |children: &[usize], merged: &mut TriggerState| {
             for child in children {
                 self.merge_node(*child, sources, merged, moment);
             }

@@ -34,7 +34,10 @@ struct Node {
 #[derive(Debug, Clone)]
 enum Kind {
     Default,
-    EndOfWindow { early: Option<usize>, late: Option<usize> },
+    EndOfWindow {
+        early: Option<usize>,
+        late: Option<usize>,
+    },
     ProcessingTime(Vec<TimestampTransform>),
     SynchronizedProcessingTime,
     Count(u64),
@@ -42,7 +45,10 @@ enum Kind {
     Each(Vec<usize>),
     All(Vec<usize>),
     Any(Vec<usize>),
-    OrFinally { main: usize, finally: usize },
+    OrFinally {
+        main: usize,
+        finally: usize,
+    },
     Never,
     Always,
 }
@@ -90,7 +96,10 @@ impl Program {
 
     fn add(&mut self, trigger: &Trigger) -> usize {
         let index = self.nodes.len();
-        self.nodes.push(Node { kind: Kind::Never, end: 0 });
+        self.nodes.push(Node {
+            kind: Kind::Never,
+            end: 0,
+        });
         let mut all = |triggers: &[Trigger]| triggers.iter().map(|t| self.add(t)).collect();
         let kind = match trigger {
             Trigger::Default => Kind::Default,
@@ -106,9 +115,10 @@ impl Program {
             Trigger::AfterEach(triggers) => Kind::Each(all(triggers)),
             Trigger::AfterAll(triggers) => Kind::All(all(triggers)),
             Trigger::AfterAny(triggers) => Kind::Any(all(triggers)),
-            Trigger::OrFinally { main, finally } => {
-                Kind::OrFinally { main: self.add(main), finally: self.add(finally) }
-            }
+            Trigger::OrFinally { main, finally } => Kind::OrFinally {
+                main: self.add(main),
+                finally: self.add(finally),
+            },
             Trigger::Never => Kind::Never,
             Trigger::Always => Kind::Always,
         };
@@ -119,7 +129,9 @@ impl Program {
 
     /// A window that has seen nothing.
     pub(super) fn start(&self) -> TriggerState {
-        TriggerState { nodes: vec![NodeState::default(); self.nodes.len()] }
+        TriggerState {
+            nodes: vec![NodeState::default(); self.nodes.len()],
+        }
     }
 
     /// The root will never fire again.
@@ -135,7 +147,10 @@ impl Program {
         now: ProcessingTime,
     ) -> Option<ProcessingTime> {
         let waiting = state.nodes.iter().filter(|node| !node.finished);
-        waiting.filter_map(|node| node.deadline).filter(|deadline| *deadline > now).min()
+        waiting
+            .filter_map(|node| node.deadline)
+            .filter(|deadline| *deadline > now)
+            .min()
     }
 
     /// A node with its descendants.
@@ -169,8 +184,15 @@ impl Program {
                 _ => Some(ProcessingTime(i64::from_be_bytes(wire::array(input)?))),
             };
             let (finished, on_time_fired) = (flags & 1 != 0, flags & 2 != 0);
-            Ok(NodeState { finished, on_time_fired, count, deadline })
+            Ok(NodeState {
+                finished,
+                on_time_fired,
+                count,
+                deadline,
+            })
         });
-        Ok(TriggerState { nodes: nodes.collect::<Result<_, CoderError>>()? })
+        Ok(TriggerState {
+            nodes: nodes.collect::<Result<_, CoderError>>()?,
+        })
     }
 }

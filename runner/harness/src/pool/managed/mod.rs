@@ -7,6 +7,8 @@
 
 mod go;
 mod identify;
+mod interpreter;
+mod jars;
 mod java;
 mod python;
 mod tools;
@@ -21,8 +23,9 @@ use dataflume_proto::pipeline::{DockerPayload, Environment};
 use tokio::sync::OnceCell;
 
 use self::identify::{Language, Sdk};
-use super::launch::{Launch, Started, lines_of, make_scratch, remove_folder};
+use super::launch::{Launch, lines_of, make_scratch, remove_folder};
 use super::staging::{self, Staged};
+use super::started::Started;
 use super::{PoolContext, PoolError, StartedWorker, WorkerPool, WorkerSpec, boot, decode};
 
 /// Tells the folders of a process's pools apart.
@@ -57,6 +60,8 @@ struct Job<'a> {
     /// The semi-persistent folder, with `staged` in it.
     folder: &'a Path,
     staged: &'a [Staged],
+    /// Runs programs, and ends them with the pool.
+    started: &'a Started,
 }
 
 /// The pool for a `DOCKER` environment's SDK.
@@ -108,6 +113,7 @@ impl ManagedPool {
             spec,
             folder: &self.folder,
             staged: &staged,
+            started: &self.started,
         };
         self.runtime.prepare(&job).await
     }
@@ -140,7 +146,7 @@ impl ManagedPool {
 #[async_trait]
 impl WorkerPool for ManagedPool {
     async fn start_worker(&self, spec: WorkerSpec) -> Result<Box<dyn StartedWorker>, PoolError> {
-        self.started.check_open()?;
+        let _entered = self.started.enter().await?;
         let launch = match self.launch(&spec).await {
             Ok(launch) => launch,
             Err(error) => {
@@ -152,10 +158,8 @@ impl WorkerPool for ManagedPool {
     }
 
     async fn shutdown(&self) {
-        self.started.shutdown().await;
-        remove_folder(&self.folder).await;
-        // The job's folder goes with its last pool: it isn't empty before.
-        let _ =
-            tokio::fs::remove_dir(self.context.instance.job_scratch(&self.context.job_id)).await;
+        self.started
+            .shutdown(&self.context, Some(&self.folder))
+            .await;
     }
 }

@@ -9,8 +9,9 @@ use dataflume_proto::urn::roles;
 use super::super::launch::lines_of;
 use super::super::{PoolError, WorkerSpec, boot};
 use super::identify::Sdk;
+use super::interpreter::{Interpreter, choose_interpreter};
 use super::tools::Tool;
-use super::venv::{Interpreter, VirtualEnvironment, choose_interpreter};
+use super::venv::VirtualEnvironment;
 use super::{Job, Prepared, Runtime};
 
 /// Names that the SDK's stager gives.
@@ -137,7 +138,9 @@ impl Installer<'_> {
         };
         // Not being able to is no failure: the second round shows whether it matters.
         let offline = arguments(&["--no-index", "--no-deps"]);
-        let _ = self.pip(&offline, REQUIREMENTS).await;
+        if let Err(error @ PoolError::ShutDown) = self.pip(&offline, REQUIREMENTS).await {
+            return Err(error);
+        }
         self.pip(&arguments(&[]), REQUIREMENTS).await
     }
 
@@ -188,7 +191,7 @@ impl Installer<'_> {
             folder: self.job.folder,
             lines: lines_of(self.job.spec),
         }
-        .run(self.job.context, what)
+        .run(self.job, what)
         .await
     }
 

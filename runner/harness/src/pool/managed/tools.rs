@@ -3,9 +3,10 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::super::launch::{Launch, Supervised};
+use super::super::PoolError;
+use super::super::launch::Launch;
 use super::super::output::Lines;
-use super::super::{PoolContext, PoolError};
+use super::Job;
 
 /// Finds a program on the `PATH`. One with a folder in its name is taken as it is.
 pub(crate) fn find_program(name: &Path) -> Option<PathBuf> {
@@ -35,7 +36,7 @@ pub(crate) struct Tool<'a> {
 
 impl Tool<'_> {
     /// Runs it under a supervisor. Fails with its last lines, for what it was to install.
-    pub(crate) async fn run(self, context: &PoolContext, what: &str) -> Result<(), PoolError> {
+    pub(crate) async fn run(self, job: &Job<'_>, what: &str) -> Result<(), PoolError> {
         let launch = Launch {
             program: self.program.to_owned(),
             arguments: self.arguments,
@@ -43,7 +44,7 @@ impl Tool<'_> {
             folder: self.folder.to_owned(),
             lines: self.lines,
         };
-        let exit = Supervised::start(context, launch)?.exited().await;
+        let exit = job.started.run(job.context, launch).await?;
         match exit.success {
             true => Ok(()),
             false => Err(PoolError::Install {

@@ -59,7 +59,7 @@ public final class Launcher {
     try (JarFile jar = new JarFile(Path.of(source.getLocation().getPath()).toFile())) {
       jar.stream()
           .map(entry -> entry.getName())
-          .filter(name -> name.endsWith(".class"))
+          .filter(name -> name.startsWith("org/apache/beam/sdk/") && name.endsWith(".class"))
           .forEach(name -> classes.add(name.substring(0, name.length() - ".class".length()).replace('/', '.')));
     }
     TreeSet<String> tests = new TreeSet<>();

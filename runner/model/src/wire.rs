@@ -1,10 +1,10 @@
-//! Reading primitives off the front of a byte slice.
+//! The primitives that encodings are made of: read off the front of a slice, or appended to a vector.
 
 use crate::coder::CoderError;
 
 /// Takes `count` bytes off the front.
 #[inline]
-pub(crate) fn take<'a>(input: &mut &'a [u8], count: usize) -> Result<&'a [u8], CoderError> {
+pub fn take<'a>(input: &mut &'a [u8], count: usize) -> Result<&'a [u8], CoderError> {
     match input.split_at_checked(count) {
         Some((taken, rest)) => {
             *input = rest;
@@ -16,8 +16,9 @@ pub(crate) fn take<'a>(input: &mut &'a [u8], count: usize) -> Result<&'a [u8], C
     }
 }
 
+/// One byte.
 #[inline]
-pub(crate) fn byte(input: &mut &[u8]) -> Result<u8, CoderError> {
+pub fn byte(input: &mut &[u8]) -> Result<u8, CoderError> {
     let (first, rest) = input
         .split_first()
         .ok_or(CoderError::UnexpectedEnd { missing: 1 })?;
@@ -25,8 +26,9 @@ pub(crate) fn byte(input: &mut &[u8]) -> Result<u8, CoderError> {
     Ok(*first)
 }
 
+/// So many bytes as an array.
 #[inline]
-pub(crate) fn array<const N: usize>(input: &mut &[u8]) -> Result<[u8; N], CoderError> {
+pub fn array<const N: usize>(input: &mut &[u8]) -> Result<[u8; N], CoderError> {
     let Some((taken, rest)) = input.split_first_chunk::<N>() else {
         return Err(CoderError::UnexpectedEnd {
             missing: (N - input.len()) as u64,
@@ -38,7 +40,7 @@ pub(crate) fn array<const N: usize>(input: &mut &[u8]) -> Result<[u8; N], CoderE
 
 /// A base-128 integer, least significant group first, of at most 64 bits.
 #[inline]
-pub(crate) fn varint(input: &mut &[u8]) -> Result<u64, CoderError> {
+pub fn varint(input: &mut &[u8]) -> Result<u64, CoderError> {
     let first = byte(input)?;
     if first < 0x80 {
         return Ok(u64::from(first));
@@ -64,7 +66,7 @@ fn long_varint(first: u8, input: &mut &[u8]) -> Result<u64, CoderError> {
 
 /// A varint that counts bytes to come.
 #[inline]
-pub(crate) fn length(input: &mut &[u8]) -> Result<usize, CoderError> {
+fn length(input: &mut &[u8]) -> Result<usize, CoderError> {
     let length = varint(input)?;
     let available = input.len() as u64;
     if length > available {
@@ -77,12 +79,13 @@ pub(crate) fn length(input: &mut &[u8]) -> Result<usize, CoderError> {
 
 /// Bytes preceded by their length.
 #[inline]
-pub(crate) fn prefixed<'a>(input: &mut &'a [u8]) -> Result<&'a [u8], CoderError> {
+pub fn prefixed<'a>(input: &mut &'a [u8]) -> Result<&'a [u8], CoderError> {
     let length = length(input)?;
     take(input, length)
 }
 
-pub(crate) fn put_varint(mut value: u64, out: &mut Vec<u8>) {
+/// Appends a base-128 integer.
+pub fn put_varint(mut value: u64, out: &mut Vec<u8>) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -90,7 +93,8 @@ pub(crate) fn put_varint(mut value: u64, out: &mut Vec<u8>) {
     out.push(value as u8);
 }
 
-pub(crate) fn put_prefixed(bytes: &[u8], out: &mut Vec<u8>) {
+/// Appends bytes with their length in front.
+pub fn put_prefixed(bytes: &[u8], out: &mut Vec<u8>) {
     put_varint(bytes.len() as u64, out);
     out.extend_from_slice(bytes);
 }

@@ -1,0 +1,81 @@
+//! GroupByKey on the runner: at the end of a bounded input, or by the trigger machine.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use dataflume_engine::grouping::{Grouper, GroupingOptions, GroupingWork};
+use dataflume_engine::{Bundle, BundleFailure, Work};
+use dataflume_graph::plan::{GroupByKey, Stage};
+use dataflume_model::ids::KeyGroup;
+
+use super::operators::{chunks, finish, output};
+use super::{BundleContext, Staged, broken, data_failure};
+use crate::grouping::{GroupSpec, group_at_end};
+
+/// All values of a key group at once: each key and window is emitted once and for good.
+pub(super) fn at_end(
+    context: &BundleContext,
+    stage: &Stage,
+    group: &GroupByKey,
+    bundle: &Bundle,
+) -> Result<Box<Staged>, BundleFailure> {
+    let codec = context.input_codec(stage)?;
+    let spec = GroupSpec::new(&stage.name, codec, group.windowing.clone());
+    let mut cutter = context.cutter(output(stage)?);
+    let input = chunks(context, bundle);
+    group_at_end(&spec, input, &mut |chunk| cutter.push(chunk)).map_err(data_failure)?;
+    finish([cutter])
+}
+
+/// A step of the trigger machine.
+pub(super) fn streaming(
+    context: &BundleContext,
+    stage: &Stage,
+    group: &GroupByKey,
+    bundle: &Bundle,
+) -> Result<Box<Staged>, BundleFailure> {
+    let codec = context.input_codec(stage)?;
+    let options = GroupingOptions::default();
+    let grouper = Grouper::new(stage.id, group.windowing.clone(), codec, options);
+    let grouper = grouper.map_err(data_failure)?;
+    let work = GroupingWork {
+        elements: elements(context, stage, bundle)?,
+        timers: match &bundle.work {
+            Work::Timers(groups) => groups.clone(),
+            _ => Vec::new(),
+        },
+        input_watermark: bundle.input_watermark,
+        processing_time: bundle.processing_time,
+    };
+    let effects = grouper.run(context.store.as_ref(), &work).map_err(data_failure)?;
+    let mut cutter = context.cutter(output(stage)?);
+    for chunk in effects.output {
+        cutter.push(chunk).map_err(data_failure)?;
+    }
+    let mut staged = finish([cutter])?;
+    staged.writes = effects.batch;
+    staged.effects.key_groups = effects.key_groups;
+    let dropped = effects.dropped_late + effects.dropped_closed;
+    if dropped > 0 {
+        tracing::debug!(stage = %stage.name, dropped, "late elements were dropped");
+    }
+    Ok(staged)
+}
+
+fn elements(
+    context: &BundleContext,
+    stage: &Stage,
+    bundle: &Bundle,
+) -> Result<Vec<(KeyGroup, Vec<Bytes>)>, BundleFailure> {
+    let mut groups: BTreeMap<KeyGroup, Vec<Bytes>> = BTreeMap::new();
+    if let Work::Elements(pieces) = &bundle.work {
+        for piece in pieces {
+            let group = piece.handle.key_group.ok_or_else(|| broken(stage, "got data without key group"))?;
+            let chunks = groups.entry(group).or_default();
+            for chunk in context.data.read(piece.handle.id).map_err(data_failure)? {
+                chunks.push(chunk.map_err(data_failure)?);
+            }
+        }
+    }
+    Ok(groups.into_iter().collect())
+}

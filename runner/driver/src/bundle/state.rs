@@ -1,0 +1,189 @@
+//! What a bundle may ask for while it runs, and the timers it gets and sets.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use dataflume_engine::{Bundle, BundleFailure, Work};
+use dataflume_graph::plan::{ExecutableStage, KeyedStage, Stage};
+use dataflume_harness::{InputChunk, StateHandler};
+use dataflume_model::ids::{KeyGroup, StageId};
+use dataflume_model::time::EventTime;
+use dataflume_proto::fn_execution::{StateRequest, state_request, state_response};
+
+use super::{BundleContext, Staged, data_failure};
+use crate::state::{BundleState, KeyedState, StateCoders};
+use crate::timers::{BundleTimers, KeyedTimers};
+
+/// The keyed side of a bundle. Stages without state and timers only look up side inputs.
+pub(super) struct Keyed {
+    handler: Arc<Handler>,
+    timers: Option<Timers>,
+    groups: BTreeSet<KeyGroup>,
+    input_watermark: EventTime,
+}
+
+struct Timers {
+    transform: String,
+    bundle: BundleTimers,
+    due: Vec<(String, Bytes)>,
+}
+
+struct Handler {
+    stage: StageId,
+    context: Arc<BundleContext>,
+    user: Option<BundleState>,
+}
+
+impl Keyed {
+    pub(super) fn new(
+        context: &Arc<BundleContext>,
+        stage: &Stage,
+        executable: &ExecutableStage,
+        bundle: &Bundle,
+    ) -> Result<Self, BundleFailure> {
+        let mut groups = BTreeSet::new();
+        match &bundle.work {
+            Work::Elements(pieces) => groups.extend(pieces.iter().filter_map(|p| p.handle.key_group)),
+            Work::Timers(due) => groups.extend(due.iter().copied()),
+            Work::Impulse | Work::TestStreamEvent(_) => {}
+        }
+        let handler = |user| Arc::new(Handler { stage: stage.id, context: context.clone(), user });
+        let Some(keyed) = &executable.keyed else {
+            let input_watermark = bundle.input_watermark;
+            return Ok(Self { handler: handler(None), timers: None, groups, input_watermark });
+        };
+        let windowing = &context.plan.pcollection(super::input(stage)?).windowing;
+        let user = KeyedState::new(
+            context.store.clone(),
+            stage.id,
+            context.key_groups,
+            keyed.key_coder.clone(),
+            windowing,
+            StateCoders::default(),
+        );
+        let timers = KeyedTimers::new(
+            context.store.clone(),
+            stage.id,
+            context.key_groups,
+            &keyed.timers,
+            windowing,
+            keyed.on_window_expiration.as_deref(),
+        );
+        let timers = Timers::new(context, stage, keyed, &timers, bundle)?;
+        Ok(Self {
+            handler: handler(Some(user.bundle(bundle.id))),
+            timers: Some(timers),
+            groups,
+            input_watermark: bundle.input_watermark,
+        })
+    }
+
+    pub(super) fn handler(&self) -> Arc<dyn StateHandler> {
+        self.handler.clone()
+    }
+
+    /// The timers that fire in this bundle.
+    pub(super) fn timer_inputs(&self) -> Vec<InputChunk> {
+        let Some(timers) = &self.timers else { return Vec::new() };
+        let chunk = |(family, bytes): &(String, Bytes)| {
+            InputChunk::timers(timers.transform.as_str(), family.as_str(), bytes.clone())
+        };
+        timers.due.iter().map(chunk).collect()
+    }
+
+    /// Takes timers that the SDK set or cleared.
+    pub(super) fn absorb(
+        &self,
+        transform: &str,
+        family: &str,
+        bytes: &Bytes,
+    ) -> Result<(), BundleFailure> {
+        match &self.timers {
+            Some(timers) if timers.transform == transform => {
+                timers.bundle.absorb(family, bytes).map_err(data_failure)
+            }
+            _ => Err(BundleFailure::Failed(format!(
+                "the SDK set timers of {transform:?}, which has none"
+            ))),
+        }
+    }
+
+    /// Stages what the bundle did to state and timers.
+    pub(super) fn finish(self, staged: &mut Staged) -> Result<(), BundleFailure> {
+        let (Some(user), Some(timers)) = (&self.handler.user, &self.timers) else { return Ok(()) };
+        let mut groups = self.groups.clone();
+        groups.extend(timers.bundle.groups());
+        let list: Vec<KeyGroup> = groups.iter().copied().collect();
+        user.collect_expired(&list, self.input_watermark, Some(&timers.bundle))
+            .map_err(data_failure)?;
+        user.write_into(&mut staged.writes).map_err(data_failure)?;
+        timers.bundle.write_into(&mut staged.writes).map_err(data_failure)?;
+        for group in groups {
+            let summary = timers.bundle.summary(group).map_err(data_failure)?;
+            staged.effects.key_groups.push(summary);
+        }
+        Ok(())
+    }
+}
+
+impl Timers {
+    fn new(
+        context: &BundleContext,
+        stage: &Stage,
+        keyed: &KeyedStage,
+        timers: &KeyedTimers,
+        work: &Bundle,
+    ) -> Result<Self, BundleFailure> {
+        let bundle = timers.bundle();
+        let mut due = Vec::new();
+        match &work.work {
+            Work::Timers(groups) => {
+                let timers = timers
+                    .due(groups, work.input_watermark, work.processing_time)
+                    .map_err(data_failure)?;
+                bundle.fired(&timers);
+                due.extend(timers.into_iter().map(|timer| (timer.family, timer.record)));
+            }
+            Work::Elements(pieces) if keyed.on_window_expiration.is_some() => {
+                let codec = context.input_codec(stage)?;
+                for piece in pieces {
+                    for chunk in context.data.read(piece.handle.id).map_err(data_failure)? {
+                        for element in codec.iter(&chunk.map_err(data_failure)?) {
+                            let element = element.map_err(data_failure)?;
+                            for window in element.windows() {
+                                let window = window.map_err(data_failure)?;
+                                bundle
+                                    .ensure_expiry_timer(element.key(), &window)
+                                    .map_err(data_failure)?;
+                            }
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(Self { transform: keyed.transform.clone(), bundle, due })
+    }
+}
+
+#[async_trait]
+impl StateHandler for Handler {
+    async fn handle(&self, request: StateRequest) -> Result<state_response::Response, String> {
+        if let (Some(key), Some(state_request::Request::Get(get))) =
+            (&request.state_key, &request.request)
+            && let Some(answer) =
+                self.context.side_inputs.get(self.stage, key, &get.continuation_token)
+        {
+            return answer.map(state_response::Response::Get);
+        }
+        match &self.user {
+            Some(user) => user.handle(&request),
+            None => Err(format!(
+                "the stage has no user state, but {:?} was asked for",
+                request.state_key
+            )),
+        }
+    }
+}

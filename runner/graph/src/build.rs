@@ -1,0 +1,213 @@
+//! From fused nodes to the plan: stages get their PCollections, and all get their ids.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dataflume_model::ids::{EnvironmentId, PCollectionId, StageId};
+use dataflume_model::trigger::Trigger;
+use dataflume_model::window::WindowingStrategy;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::components::Components;
+use crate::descriptor;
+use crate::fuse::Fused;
+use crate::node::{Node, NodeKind};
+use crate::plan::{
+    AccessPattern, Environment, GroupByKey, PCollection, Plan, SideInput, Stage, StageKind,
+    TestStream,
+};
+
+/// Assembles the plan.
+pub(crate) fn plan(
+    fused: Fused,
+    components: &mut Components,
+    transform_names: BTreeMap<String, String>,
+) -> Plan {
+    let read_elsewhere = read_elsewhere(&fused);
+    let mut builder = Builder {
+        unbounded: unbounded(&fused, components),
+        fused: &fused,
+        components,
+        read_elsewhere,
+        ids: FxHashMap::default(),
+        plan: Plan {
+            stages: Vec::new(),
+            pcollections: Vec::new(),
+            environments: Vec::new(),
+            transform_names,
+        },
+    };
+    for nodes in &fused.stages {
+        let nodes: Vec<&Node> = nodes.iter().map(|index| &fused.nodes[*index]).collect();
+        builder.stage(&nodes);
+    }
+    builder.plan
+}
+
+/// The PCollections that some stage reads which doesn't write them.
+fn read_elsewhere(fused: &Fused) -> FxHashSet<String> {
+    let mut read = FxHashSet::default();
+    for stage in &fused.stages {
+        let nodes = || stage.iter().map(|index| &fused.nodes[*index]);
+        let own: FxHashSet<&String> = nodes().flat_map(|node| node.outputs.values()).collect();
+        for input in nodes().flat_map(|node| node.inputs.values()) {
+            read.extend(fused.union(input).into_iter().filter(|part| !own.contains(part)));
+        }
+    }
+    read
+}
+
+/// The PCollections whose watermark may take its time: unbounded ones, scripted ones, and all that
+/// comes of them.
+fn unbounded(fused: &Fused, components: &Components) -> FxHashSet<String> {
+    let mut unbounded = FxHashSet::default();
+    for node in &fused.nodes {
+        let scripted = matches!(node.kind, NodeKind::TestStream(_));
+        let inherited = node.inputs.values().any(|input| unbounded.contains(input));
+        for output in node.outputs.values() {
+            if scripted || inherited || !components.is_bounded(output) {
+                unbounded.insert(output.clone());
+            }
+        }
+    }
+    unbounded
+}
+
+struct Builder<'a> {
+    fused: &'a Fused,
+    components: &'a mut Components,
+    read_elsewhere: FxHashSet<String>,
+    unbounded: FxHashSet<String>,
+    ids: FxHashMap<String, PCollectionId>,
+    plan: Plan,
+}
+
+impl Builder<'_> {
+    fn stage(&mut self, nodes: &[&Node]) {
+        let Some(head) = nodes.first() else {
+            return;
+        };
+        let id = StageId(self.plan.stages.len() as u32);
+        let inputs = match head.main_input() {
+            Some((_, input)) => self.read(input),
+            None => Vec::new(),
+        };
+        let outputs = self.outputs(id, nodes);
+        let side_inputs = nodes.iter().flat_map(|node| self.side_inputs(node)).collect();
+        let kind = match &head.kind {
+            NodeKind::Impulse => StageKind::Impulse,
+            NodeKind::TestStream(payload) => StageKind::TestStream(TestStream {
+                transform: head.id.clone(),
+                tags: tags(head, &outputs),
+                payload: payload.clone(),
+            }),
+            NodeKind::GroupByKey => self.group_by_key(head),
+            NodeKind::Identity | NodeKind::Flatten | NodeKind::Refused => StageKind::Identity,
+            NodeKind::Sdk => {
+                let environment = self.environment(&head.environment);
+                let stage =
+                    descriptor::stage(id, environment, nodes, &outputs, self.components);
+                StageKind::Executable(Box::new(stage))
+            }
+        };
+        let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
+        self.plan.stages.push(Stage {
+            id,
+            name: names.join(" + "),
+            kind,
+            inputs,
+            outputs: outputs.into_iter().map(|(_, id)| id).collect(),
+            side_inputs,
+        });
+    }
+
+    /// Makes the PCollections that cross the stage's boundary.
+    fn outputs(&mut self, producer: StageId, nodes: &[&Node]) -> Vec<(String, PCollectionId)> {
+        let mut outputs = Vec::new();
+        for node in nodes {
+            for name in node.outputs.values() {
+                // What the runner makes, it always writes.
+                if node.kind == NodeKind::Sdk && !self.read_elsewhere.contains(name) {
+                    continue;
+                }
+                let id = PCollectionId(self.plan.pcollections.len() as u32);
+                self.ids.insert(name.clone(), id);
+                self.plan.pcollections.push(PCollection {
+                    id,
+                    name: name.clone(),
+                    coder: self.components.wire_coder(name),
+                    windowing: self.components.windowing(name),
+                    bounded: self.components.is_bounded(name),
+                    producer,
+                });
+                outputs.push((name.clone(), id));
+            }
+        }
+        outputs
+    }
+
+    fn read(&self, pcollection: &str) -> Vec<PCollectionId> {
+        let parts = self.fused.union(pcollection);
+        parts.iter().filter_map(|part| self.ids.get(part).copied()).collect()
+    }
+
+    fn side_inputs(&mut self, node: &Node) -> Vec<SideInput> {
+        use dataflume_proto::urn::standard_side_input_types::MULTIMAP;
+        let mut side_inputs = Vec::new();
+        for (tag, pcollection, declared) in node.side_inputs() {
+            let pattern = declared.access_pattern.as_ref().map_or("", |spec| spec.urn.as_str());
+            side_inputs.push(SideInput {
+                transform: node.id.clone(),
+                tag: tag.clone(),
+                pcollections: self.read(pcollection),
+                access_pattern: match pattern {
+                    MULTIMAP => AccessPattern::Multimap,
+                    _ => AccessPattern::Iterable,
+                },
+                windowing: self.components.windowing(pcollection),
+                coder: self.components.wire_coder(pcollection),
+            });
+        }
+        side_inputs
+    }
+
+    fn group_by_key(&mut self, node: &Node) -> StageKind {
+        let input = node.inputs.values().next().map_or("", String::as_str);
+        let windowing = self.components.windowing(input);
+        let at_end_of_input = !self.unbounded.contains(input) && fires_once_at_the_end(&windowing);
+        StageKind::GroupByKey(GroupByKey {
+            transform: node.id.clone(),
+            windowing,
+            at_end_of_input,
+        })
+    }
+
+    /// Environments are numbered as they are first used.
+    fn environment(&mut self, name: &str) -> EnvironmentId {
+        let known = self.plan.environments.iter().find(|environment| environment.name == name);
+        if let Some(known) = known {
+            return known.id;
+        }
+        let id = EnvironmentId(self.plan.environments.len() as u32);
+        self.plan.environments.push(Environment {
+            id,
+            name: name.to_owned(),
+            proto: self.components.environments.get(name).cloned().unwrap_or_default(),
+        });
+        id
+    }
+}
+
+/// Over complete input, nothing is early and nothing late: what fires at the end of windows fires
+/// once.
+fn fires_once_at_the_end(windowing: &WindowingStrategy) -> bool {
+    matches!(windowing.trigger, Trigger::Default | Trigger::AfterEndOfWindow { early: None, .. })
+}
+
+fn tags(node: &Node, outputs: &[(String, PCollectionId)]) -> BTreeMap<String, PCollectionId> {
+    let written: BTreeSet<(&String, PCollectionId)> = node
+        .outputs
+        .iter()
+        .filter_map(|(tag, name)| Some((tag, outputs.iter().find(|(n, _)| n == name)?.1)))
+        .collect();
+    written.into_iter().map(|(tag, id)| (tag.clone(), id)).collect()
+}

@@ -1,0 +1,208 @@
+//! Fusion: which nodes run in one bundle.
+//!
+//! Greedy, in topological order: a node joins the stage that produces its main input, if both run in
+//! the same environment, nothing demands that the node's input be committed first, and none of its
+//! side inputs depends on that stage. What can't join its producer joins a stage that reads the same
+//! PCollection, so that it is sent once. Flattens dissolve, unless all their inputs come from one
+//! stage: then the SDK flattens within it.
+
+use std::collections::BTreeSet;
+
+use rustc_hash::FxHashMap;
+
+use crate::node::{Node, NodeKind};
+
+/// Nodes by stage, and what became of flattens.
+#[derive(Debug)]
+pub(crate) struct Fused {
+    pub(crate) nodes: Vec<Node>,
+    /// Stages in topological order, each with the indices of its nodes, in topological order.
+    pub(crate) stages: Vec<Vec<usize>>,
+    /// The output of a dissolved flatten -> the PCollections that it is the union of. None of these
+    /// is the output of a dissolved flatten.
+    unions: FxHashMap<String, Vec<String>>,
+}
+
+impl Fused {
+    /// What a reader of this PCollection reads.
+    pub(crate) fn union(&self, pcollection: &str) -> Vec<String> {
+        resolve(&self.unions, pcollection)
+    }
+}
+
+fn resolve(unions: &FxHashMap<String, Vec<String>>, pcollection: &str) -> Vec<String> {
+    unions.get(pcollection).cloned().unwrap_or_else(|| vec![pcollection.to_owned()])
+}
+
+/// Puts nodes, which are in topological order, into stages.
+pub(crate) fn fuse(mut nodes: Vec<Node>, enabled: bool) -> Fused {
+    let mut fusion = Fusion { enabled, ..Fusion::default() };
+    for (index, node) in nodes.iter_mut().enumerate() {
+        fusion.place(index, node);
+    }
+    let stages = fusion.sorted();
+    Fused { nodes, stages, unions: fusion.unions }
+}
+
+#[derive(Debug, Default)]
+struct Fusion {
+    enabled: bool,
+    stages: Vec<Draft>,
+    /// PCollection -> the stage that writes it.
+    producers: FxHashMap<String, usize>,
+    unions: FxHashMap<String, Vec<String>>,
+}
+
+#[derive(Debug, Default)]
+struct Draft {
+    nodes: Vec<usize>,
+    /// Of SDK stages.
+    environment: Option<String>,
+    /// The stages that it reads from.
+    upstream: BTreeSet<usize>,
+    /// The main input, if others may read it along with the first node.
+    shares: Option<String>,
+}
+
+impl Fusion {
+    fn place(&mut self, index: usize, node: &mut Node) {
+        if node.kind == NodeKind::Flatten && !self.flattens_within_a_stage(node) {
+            let parts = node.inputs.values().flat_map(|input| resolve(&self.unions, input));
+            let parts: Vec<String> = parts.collect();
+            for output in node.outputs.values() {
+                self.unions.insert(output.clone(), parts.clone());
+            }
+            return;
+        }
+        let stage = self.home(node).unwrap_or_else(|| {
+            let environment = (node.kind == NodeKind::Sdk).then(|| node.environment.clone());
+            let shares = if shares(node) { node.main_input() } else { None };
+            let shares = shares.map(|(_, input)| input.clone());
+            self.stages.push(Draft { environment, shares, ..Draft::default() });
+            self.stages.len() - 1
+        });
+        let upstream: Vec<usize> = node
+            .inputs
+            .values()
+            .flat_map(|input| self.sources(input))
+            .filter(|source| *source != stage)
+            .collect();
+        self.stages[stage].nodes.push(index);
+        self.stages[stage].upstream.extend(upstream);
+        if node.side_inputs().next().is_some() {
+            // Nobody else should have to wait for these.
+            self.stages[stage].shares = None;
+        }
+        for output in node.outputs.values() {
+            self.producers.insert(output.clone(), stage);
+        }
+    }
+
+    /// Makes the flatten one that an SDK runs, if it can stay within a stage.
+    fn flattens_within_a_stage(&self, node: &mut Node) -> bool {
+        let inputs: BTreeSet<&String> = node.inputs.values().collect();
+        let mut stages = node.inputs.values().map(|input| self.direct_producer(input));
+        let Some(Some(stage)) = stages.next() else {
+            return false;
+        };
+        let Some(environment) = &self.stages[stage].environment else {
+            return false;
+        };
+        let together = stages.all(|other| other == Some(stage));
+        // SDKs differ in what they make of an input that is there twice.
+        if !self.enabled || !together || inputs.len() < node.inputs.len() {
+            return false;
+        }
+        node.kind = NodeKind::Sdk;
+        node.environment.clone_from(environment);
+        true
+    }
+
+    /// The stage that a node can join.
+    fn home(&self, node: &Node) -> Option<usize> {
+        if !self.enabled || node.kind != NodeKind::Sdk || starts_a_stage(node) {
+            return None;
+        }
+        let (_, input) = node.main_input()?;
+        self.with_producer(node, input).or_else(|| self.with_sibling(node, input))
+    }
+
+    fn with_producer(&self, node: &Node, input: &str) -> Option<usize> {
+        let stage = self.direct_producer(input)?;
+        let same_environment = self.stages[stage].environment.as_ref() == Some(&node.environment);
+        let mut sides = node.side_inputs().flat_map(|(_, side, _)| self.sources(side));
+        (same_environment && !sides.any(|side| self.depends(side, stage))).then_some(stage)
+    }
+
+    fn with_sibling(&self, node: &Node, input: &str) -> Option<usize> {
+        if !shares(node) {
+            return None;
+        }
+        self.stages.iter().position(|stage| {
+            stage.environment.as_ref() == Some(&node.environment)
+                && stage.shares.as_deref() == Some(input)
+        })
+    }
+
+    fn direct_producer(&self, pcollection: &str) -> Option<usize> {
+        self.producers.get(pcollection).copied()
+    }
+
+    /// The stages that write what a reader of this PCollection reads.
+    fn sources(&self, pcollection: &str) -> Vec<usize> {
+        let parts = resolve(&self.unions, pcollection);
+        parts.iter().filter_map(|part| self.direct_producer(part)).collect()
+    }
+
+    /// Whether a stage is another, or needs its results.
+    fn depends(&self, stage: usize, on: usize) -> bool {
+        let mut seen = BTreeSet::from([stage]);
+        let mut open = vec![stage];
+        while let Some(next) = open.pop() {
+            if next == on {
+                return true;
+            }
+            open.extend(self.stages[next].upstream.iter().filter(|up| seen.insert(**up)));
+        }
+        false
+    }
+
+    /// A node that joined late can make its stage depend on one that was begun later.
+    fn sorted(&mut self) -> Vec<Vec<usize>> {
+        let mut order = Vec::with_capacity(self.stages.len());
+        let mut done = BTreeSet::new();
+        for stage in 0..self.stages.len() {
+            self.visit(stage, &mut done, &mut order);
+        }
+        order.into_iter().map(|stage| std::mem::take(&mut self.stages[stage].nodes)).collect()
+    }
+
+    fn visit(&self, stage: usize, done: &mut BTreeSet<usize>, order: &mut Vec<usize>) {
+        // Depth first without recursion: pipelines can be long.
+        let mut open = vec![(stage, false)];
+        while let Some((stage, upstream_done)) = open.pop() {
+            if upstream_done {
+                order.push(stage);
+            } else if done.insert(stage) {
+                open.push((stage, true));
+                let upstream = self.stages[stage].upstream.iter().rev();
+                open.extend(upstream.map(|up| (*up, false)));
+            }
+        }
+    }
+}
+
+/// Whether a node could read its input together with others.
+fn shares(node: &Node) -> bool {
+    node.kind == NodeKind::Sdk && !starts_a_stage(node) && node.side_inputs().next().is_none()
+}
+
+/// Whether a node's input must be committed before the node sees it.
+fn starts_a_stage(node: &Node) -> bool {
+    node.is_stateful()
+        || node.processes_restrictions()
+        || node
+            .par_do
+            .as_ref()
+            .is_some_and(|par_do| par_do.requires_time_sorted_input || par_do.requires_stable_input)
+}

@@ -1,0 +1,122 @@
+//! One worker's container.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use bollard::Docker;
+use bollard::container::LogOutput;
+use bollard::errors::Error as DockerError;
+use bollard::query_parameters::{LogsOptions, WaitContainerOptions};
+use futures::StreamExt;
+use tokio::sync::watch;
+
+use super::super::StartedWorker;
+use super::super::output::{Lines, OutputStream};
+use super::daemon::remove;
+
+/// A running container, which its pool also has on its list.
+pub(super) struct Container {
+    docker: Docker,
+    id: String,
+    exit: watch::Receiver<Option<String>>,
+    containers: Arc<Mutex<Vec<String>>>,
+}
+
+impl Container {
+    /// Follows a container that was started and is on the list.
+    pub(super) fn follow(
+        docker: Docker,
+        id: String,
+        containers: Arc<Mutex<Vec<String>>>,
+        lines: Lines,
+    ) -> Self {
+        let (sender, exit) = watch::channel(None);
+        let (client, watched) = (docker.clone(), id.clone());
+        tokio::spawn(async move {
+            let reason = attend(&client, &watched, lines).await;
+            // Nobody may be waiting any more.
+            let _ = sender.send(Some(reason));
+        });
+        Self {
+            docker,
+            id,
+            exit,
+            containers,
+        }
+    }
+
+    /// Takes the container off the pool's list: `false` when it was off already.
+    fn take(&self) -> bool {
+        let mut containers = self
+            .containers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let before = containers.len();
+        containers.retain(|id| *id != self.id);
+        containers.len() != before
+    }
+}
+
+#[async_trait]
+impl StartedWorker for Container {
+    async fn exited(&mut self) -> String {
+        match self.exit.wait_for(Option::is_some).await {
+            Ok(exit) => exit.clone(),
+            Err(_) => None,
+        }
+        .unwrap_or_else(|| "the emulator stopped watching the container".to_owned())
+    }
+
+    async fn stop(&mut self) {
+        if self.take() {
+            remove(&self.docker, &self.id).await;
+        }
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        if let (true, Ok(runtime)) = (self.take(), tokio::runtime::Handle::try_current()) {
+            let (docker, id) = (self.docker.clone(), std::mem::take(&mut self.id));
+            runtime.spawn(async move { remove(&docker, &id).await });
+        }
+    }
+}
+
+/// Follows the container's output until it ends, and says how it did.
+async fn attend(docker: &Docker, id: &str, lines: Lines) -> String {
+    let options = LogsOptions {
+        follow: true,
+        stdout: true,
+        stderr: true,
+        tail: "all".to_owned(),
+        ..Default::default()
+    };
+    let mut output = std::pin::pin!(docker.logs(id, Some(options)));
+    let mut pending = [Vec::new(), Vec::new()];
+    while let Some(Ok(piece)) = output.next().await {
+        let (stream, index) = match &piece {
+            LogOutput::StdErr { .. } => (OutputStream::Stderr, 1),
+            _ => (OutputStream::Stdout, 0),
+        };
+        lines.take_piece(stream, &mut pending[index], piece.as_ref());
+    }
+    for (stream, rest) in [OutputStream::Stdout, OutputStream::Stderr]
+        .into_iter()
+        .zip(pending)
+    {
+        if !rest.is_empty() {
+            lines.take(stream, &rest);
+        }
+    }
+    let mut wait = std::pin::pin!(docker.wait_container(id, None::<WaitContainerOptions>));
+    let status = match wait.next().await {
+        Some(Ok(response)) => format!("the container exited with code {}", response.status_code),
+        Some(Err(DockerError::DockerContainerWaitError { code, .. })) => {
+            format!("the container exited with code {code}")
+        }
+        Some(Err(error)) => format!("the container is gone ({error})"),
+        None => "the container is gone".to_owned(),
+    };
+    lines.tail.explain(status)
+}

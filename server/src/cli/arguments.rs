@@ -1,0 +1,193 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use dataflume_harness::pool::WorkerChoice;
+use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
+
+use crate::server::{DataLocation, ServerOptions};
+
+/// Where `start` listens unless told otherwise.
+const DEFAULT_PORT: u16 = 8077;
+
+/// Google Cloud Dataflow on your own machine: runs Apache Beam pipelines for real.
+#[derive(Debug, Parser)]
+#[command(name = "dataflume", version, max_term_width = 100)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Start the emulator and keep it running until it is ended with Ctrl-C.
+    Start(Options),
+    /// Start the emulator, run a command that uses it, and end both; the exit code is the command's.
+    ///
+    /// In the command's arguments, {endpoint} becomes the emulator's `host:port`, {port} its port
+    /// and {url} its URL. The environment variables DATAFLUME_ENDPOINT, DATAFLUME_PORT,
+    /// DATAFLUME_URL and JOB_ENDPOINT say the same.
+    Exec {
+        #[command(flatten)]
+        options: Options,
+        /// The command and its arguments.
+        #[arg(
+            required = true,
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "COMMAND"
+        )]
+        command: Vec<OsString>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// The port for everything; 0 is any free one [default: 8077, for `exec` any free one].
+    #[arg(long, value_name = "PORT")]
+    pub(super) port: Option<u16>,
+    /// The address to listen on. Whoever can reach it can run code here: there is no login.
+    #[arg(long, value_name = "HOST", default_value = "localhost")]
+    host: String,
+    /// Where to keep the bucket and all else [default: ~/.local/share/dataflume, for `exec` a
+    /// temporary folder].
+    #[arg(long, value_name = "DIR", env = "DATAFLUME_DATA_DIR", conflicts_with = "ephemeral")]
+    data_dir: Option<PathBuf>,
+    /// Keep nothing after the end.
+    #[arg(long)]
+    ephemeral: bool,
+    /// Where the bucket is: a folder, memory:, or a gs://, s3:// or az:// URL [default: in the data
+    /// folder].
+    #[arg(long, value_name = "URL")]
+    bucket: Option<String>,
+    /// What the container images that jobs name are made of: containers (docker), processes set up
+    /// the same way (process), or containers where there is a Docker daemon (auto).
+    #[arg(long, value_enum, default_value_t = Workers::Auto)]
+    workers: Workers,
+    /// How many workers a job has for each of its environments.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(super) num_workers: u32,
+    /// How log lines look.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub(super) log_format: LogFormat,
+    /// What is logged: a level (error, warn, info, debug, trace), or levels by module
+    /// (`info,dataflume_driver=debug`) [default: info, for `exec` warn].
+    #[arg(long, value_name = "LEVEL", env = "DATAFLUME_LOG", value_parser = log_level)]
+    pub(super) log_level: Option<Targets>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Workers {
+    Auto,
+    Process,
+    Docker,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    Text,
+    Json,
+}
+
+impl Options {
+    pub(super) fn workers(&self) -> WorkerChoice {
+        match self.workers {
+            Workers::Auto => WorkerChoice::Auto,
+            Workers::Process => WorkerChoice::Managed,
+            Workers::Docker => WorkerChoice::AsSent,
+        }
+    }
+
+    /// For `start`, which stays.
+    pub(super) fn lasting(&self) -> anyhow::Result<ServerOptions> {
+        let data = match (&self.data_dir, self.ephemeral) {
+            (_, true) => DataLocation::Ephemeral,
+            (Some(folder), false) => DataLocation::Folder(folder.clone()),
+            (None, false) => DataLocation::Folder(default_data_dir()?),
+        };
+        Ok(self.server(self.port.unwrap_or(DEFAULT_PORT), data))
+    }
+
+    /// For `exec`, of which many may run at once.
+    pub(super) fn passing(&self) -> ServerOptions {
+        let data = match &self.data_dir {
+            Some(folder) => DataLocation::Folder(folder.clone()),
+            None => DataLocation::Ephemeral,
+        };
+        self.server(self.port.unwrap_or(0), data)
+    }
+
+    fn server(&self, port: u16, data: DataLocation) -> ServerOptions {
+        let mut options = ServerOptions::new(port, data);
+        options.host.clone_from(&self.host);
+        options.bucket.clone_from(&self.bucket);
+        options
+    }
+}
+
+/// A level, or levels by module. A module without a level would be taken for one that logs
+/// everything, and so would be every misspelt level.
+fn log_level(text: &str) -> Result<Targets, String> {
+    let is_clear = |part: &str| part.contains('=') || part.trim().parse::<LevelFilter>().is_ok();
+    match text.split(',').find(|part| !is_clear(part)) {
+        Some(unclear) => Err(format!("{unclear:?} is neither a level nor MODULE=LEVEL")),
+        None => text.parse().map_err(|error: ParseError| error.to_string()),
+    }
+}
+
+/// As the XDG base directory specification has it.
+fn default_data_dir() -> anyhow::Result<PathBuf> {
+    let xdg = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from);
+    if let Some(folder) = xdg.filter(|folder| folder.is_absolute()) {
+        return Ok(folder.join("dataflume"));
+    }
+    let home = std::env::home_dir().filter(|home| home.is_absolute());
+    let home = home.context("there is no home folder: use --data-dir or --ephemeral")?;
+    Ok(home.join(".local/share/dataflume"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn options_end_where_the_command_begins() {
+        let line = ["dataflume", "exec", "--port", "1", "--", "x", "--port", "2"];
+        let Command::Exec { options, command } = Arguments::try_parse_from(line).unwrap().command
+        else {
+            panic!("not exec");
+        };
+        assert_eq!(options.port, Some(1));
+        assert_eq!(command, ["x", "--port", "2"]);
+        assert_eq!(options.passing().data, DataLocation::Ephemeral);
+    }
+
+    #[test]
+    fn bad_command_lines_are_refused() {
+        for line in [
+            "start --port 65536",
+            "start --port x",
+            "start --log-level loud",
+            "start --workers magic",
+            "start --num-workers 0",
+            "start --data-dir a --ephemeral",
+            "start extra",
+            "exec",
+            "exec --",
+            "",
+        ] {
+            let words = std::iter::once("dataflume").chain(line.split_whitespace());
+            assert!(Arguments::try_parse_from(words).is_err(), "{line:?} was accepted");
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Starting the server as the command line wants it.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use dataflume_driver::job::DriverOptions;
+
+use super::arguments::Options;
+use crate::runner::{PipelineRunner, RunnerOptions};
+use crate::server::{Server, ServerOptions};
+
+/// A server whose jobs are run by the driver.
+pub(super) async fn server(options: &Options, server: ServerOptions) -> anyhow::Result<Server> {
+    let runner = RunnerOptions {
+        workers: options.workers(),
+        num_workers: options.num_workers,
+        supervisor_exe: std::env::current_exe().context("the emulator's own file is not known")?,
+        driver: DriverOptions::default(),
+    };
+    let started = Server::start(server, |context| {
+        Arc::new(PipelineRunner::new(context.fn_api, context.instance, runner))
+    });
+    Ok(started.await?)
+}

@@ -1,0 +1,200 @@
+//! One job.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use dataflume_proto::pipeline::Pipeline;
+use prost::Message;
+use prost_types::Struct;
+use tracing::{debug, error, info, warn};
+
+use super::error::JobError;
+use super::history::{History, Limits, Listener};
+use super::message::Importance;
+use super::runner::{JobControl, JobMetrics};
+use super::state::{JobState, StateEvent};
+
+/// A job that was run. What is asked of it holds for any public API.
+pub struct Job {
+    id: String,
+    name: String,
+    created: SystemTime,
+    pipeline: Arc<Pipeline>,
+    pipeline_bytes: usize,
+    options: Struct,
+    history: Arc<History>,
+    control: Mutex<Control>,
+}
+
+#[derive(Default)]
+struct Control {
+    /// Set once the runner has started the job.
+    handle: Option<Arc<dyn JobControl>>,
+    /// To be passed on as soon as there is a handle.
+    cancel: bool,
+}
+
+impl Job {
+    pub(super) fn new(id: String, name: String, pipeline: Arc<Pipeline>, options: Struct) -> Self {
+        Self {
+            pipeline_bytes: pipeline.encoded_len(),
+            id,
+            name,
+            created: SystemTime::now(),
+            pipeline,
+            options,
+            history: Arc::new(History::new(JobState::Stopped, Limits::default())),
+            control: Mutex::default(),
+        }
+    }
+
+    /// Unique, also across restarts.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// As the user named it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// When it was run.
+    #[must_use]
+    pub fn created(&self) -> SystemTime {
+        self.created
+    }
+
+    /// As the SDK sent it.
+    #[must_use]
+    pub fn pipeline(&self) -> &Arc<Pipeline> {
+        &self.pipeline
+    }
+
+    /// As the SDK sent them.
+    #[must_use]
+    pub fn options(&self) -> &Struct {
+        &self.options
+    }
+
+    /// The state it is in.
+    #[must_use]
+    pub fn state(&self) -> JobState {
+        self.history.state().state
+    }
+
+    /// The state it is in, and since when.
+    #[must_use]
+    pub fn state_event(&self) -> StateEvent {
+        self.history.state()
+    }
+
+    /// Everything that happened to it so far, and then what happens.
+    #[must_use]
+    pub fn listen(&self) -> Listener {
+        Listener::new(self.history.clone())
+    }
+
+    /// Resolves to the state in which the job ended.
+    pub async fn ended(&self) -> JobState {
+        let mut listener = self.listen();
+        while listener.next().await.is_some() {}
+        self.state()
+    }
+
+    /// What was measured so far.
+    #[must_use]
+    pub fn metrics(&self) -> JobMetrics {
+        let handle = self.control().handle.clone();
+        handle.map(|handle| handle.metrics()).unwrap_or_default()
+    }
+
+    /// Asks the job to end now, and gives its state then. A job that has ended stays as it is.
+    pub fn cancel(&self) -> JobState {
+        match self.history.enter(JobState::Cancelling) {
+            Ok(()) => {
+                info!(job_id = self.id, "job is cancelled");
+                self.say(Importance::Basic, "the job is being cancelled".to_owned());
+            }
+            Err(state) if state.is_terminal() => return state,
+            // It was asked before; to ask again does no harm.
+            Err(_) => {}
+        }
+        let handle = {
+            let mut control = self.control();
+            control.cancel = true;
+            control.handle.clone()
+        };
+        if let Some(handle) = handle {
+            handle.cancel();
+        }
+        self.state()
+    }
+
+    /// Asks the job to finish what it has and take in no more.
+    ///
+    /// # Errors
+    /// Always [`JobError::DrainUnsupported`] as yet.
+    pub fn drain(&self) -> Result<JobState, JobError> {
+        Err(JobError::DrainUnsupported {
+            job_id: self.id.clone(),
+            state: self.state(),
+        })
+    }
+
+    /// How much memory its pipeline takes, about.
+    pub(super) fn pipeline_bytes(&self) -> usize {
+        self.pipeline_bytes
+    }
+
+    pub(super) fn attach(&self, handle: Box<dyn JobControl>) {
+        let handle: Arc<dyn JobControl> = handle.into();
+        let cancel = {
+            let mut control = self.control();
+            control.handle = Some(handle.clone());
+            control.cancel
+        };
+        if cancel {
+            handle.cancel();
+        }
+    }
+
+    pub(super) fn report(&self, state: JobState) {
+        match self.history.enter(state) {
+            Ok(()) => info!(job_id = self.id, state = state.as_str(), "job state"),
+            // Cancelling overtakes what the runner was about to say.
+            Err(from @ JobState::Cancelling) => {
+                debug!(job_id = self.id, from = from.as_str(), to = state.as_str(), "state left out");
+            }
+            Err(from) => {
+                warn!(job_id = self.id, from = from.as_str(), to = state.as_str(), "no such move");
+            }
+        }
+    }
+
+    pub(super) fn say(&self, importance: Importance, text: String) {
+        let job_id = self.id.as_str();
+        match importance {
+            Importance::Debug | Importance::Detailed => debug!(job_id, "{text}"),
+            Importance::Basic => info!(job_id, "{text}"),
+            Importance::Warning => warn!(job_id, "{text}"),
+            Importance::Error => error!(job_id, "{text}"),
+        }
+        self.history.say(importance, text);
+    }
+
+    fn control(&self) -> MutexGuard<'_, Control> {
+        self.control.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Job")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,27 @@
+//! The job service: what jobs there are, what state each is in, what it said.
+//!
+//! It knows no public API: adapters (Beam's Job API, later Dataflow's v1b3) decode, call
+//! [`JobService`], and encode. Nor does it know how a job is run: that is a [`JobRunner`]'s.
+//!
+//! A job comes in two steps, as both APIs need it: [`JobService::prepare`] checks the pipeline, so
+//! that its artifacts can be staged, then [`JobService::run`] starts it. [`Job::listen`] tells
+//! everything that ever happened to it and then everything that happens, until it ended.
+
+mod error;
+mod history;
+mod job;
+mod message;
+mod retention;
+pub mod runner;
+mod service;
+mod state;
+
+pub use error::JobError;
+pub use history::{Entry, Listener};
+pub use job::Job;
+pub use message::{Importance, JobMessage};
+pub use runner::{
+    EnvironmentArtifacts, JobControl, JobEvents, JobMetrics, JobRunner, JobSpec, Refusal,
+};
+pub use service::{JobService, Preparation, PrepareRequest, ServiceOptions};
+pub use state::{JobState, StateEvent};

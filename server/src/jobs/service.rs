@@ -1,0 +1,273 @@
+//! Preparing, running and finding jobs.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use dataflume_proto::pipeline::Pipeline;
+use futures::future::join_all;
+use prost_types::Struct;
+use tracing::info;
+use uuid::Uuid;
+
+use super::error::JobError;
+use super::job::Job;
+use super::retention::{Retention, surplus};
+use super::runner::{EnvironmentArtifacts, JobEvents, JobRunner, JobSpec};
+use super::state::JobState;
+
+/// A pipeline that is to be run.
+#[derive(Debug, Clone, Default)]
+pub struct PrepareRequest {
+    /// What the user calls the job; may be empty.
+    pub name: String,
+    /// The pipeline.
+    pub pipeline: Pipeline,
+    /// Its options.
+    pub options: Struct,
+}
+
+/// A pipeline that can be run.
+#[derive(Debug, Clone)]
+pub struct Preparation {
+    /// What to run it by; the job will have the same id.
+    pub id: String,
+    /// The pipeline.
+    pub pipeline: Arc<Pipeline>,
+    /// Pipelines prepared long ago that can't be run any more, since there were too many.
+    pub given_up: Vec<String>,
+}
+
+/// Limits of the service.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct ServiceOptions {
+    /// How long the jobs may take to end when the service does.
+    pub shutdown_timeout: Duration,
+}
+
+impl Default for ServiceOptions {
+    fn default() -> Self {
+        Self {
+            shutdown_timeout: Duration::from_secs(20),
+        }
+    }
+}
+
+/// All jobs of an emulator. Clones share everything.
+#[derive(Clone)]
+pub struct JobService {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    runner: Arc<dyn JobRunner>,
+    options: ServiceOptions,
+    table: Mutex<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    /// In the order in which they came.
+    prepared: VecDeque<Prepared>,
+    jobs: Vec<Arc<Job>>,
+    by_id: HashMap<String, Arc<Job>>,
+    /// Jobs ever run.
+    total: u64,
+    closed: bool,
+}
+
+struct Prepared {
+    id: String,
+    name: String,
+    pipeline: Arc<Pipeline>,
+    options: Struct,
+}
+
+impl JobService {
+    /// A service without jobs.
+    #[must_use]
+    pub fn new(runner: Arc<dyn JobRunner>, options: ServiceOptions) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                runner,
+                options,
+                table: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Checks a pipeline and keeps it until it is [run](Self::run).
+    ///
+    /// # Errors
+    /// [`JobError::Refused`] with everything that is wrong with it; [`JobError::ShuttingDown`].
+    pub async fn prepare(&self, request: PrepareRequest) -> Result<Preparation, JobError> {
+        if self.table().closed {
+            return Err(JobError::ShuttingDown);
+        }
+        let pipeline = Arc::new(request.pipeline);
+        let runner = self.inner.runner.clone();
+        let checked = {
+            let (pipeline, options) = (pipeline.clone(), request.options.clone());
+            // A panic in the check is this job's trouble only.
+            tokio::task::spawn_blocking(move || runner.validate(&pipeline, &options)).await
+        };
+        checked.map_err(|error| JobError::CheckFailed(error.to_string()))??;
+        let id = new_id(&request.name);
+        let mut table = self.table();
+        table.prepared.push_back(Prepared {
+            id: id.clone(),
+            name: request.name,
+            pipeline: pipeline.clone(),
+            options: request.options,
+        });
+        let surplus = table.prepared.len().saturating_sub(Retention::default().preparations);
+        let given_up = table.prepared.drain(..surplus).map(|old| old.id).collect();
+        Ok(Preparation { id, pipeline, given_up })
+    }
+
+    /// Whether a pipeline was prepared under this id and was not run yet.
+    ///
+    /// # Errors
+    /// [`JobError::UnknownPreparation`], [`JobError::AlreadyRun`].
+    pub fn check_prepared(&self, id: &str) -> Result<(), JobError> {
+        self.table().prepared(id).map(|_| ())
+    }
+
+    /// Runs a prepared pipeline with what was staged for it, by environment.
+    ///
+    /// # Errors
+    /// [`JobError::UnknownPreparation`], [`JobError::AlreadyRun`], [`JobError::ShuttingDown`].
+    pub fn run(
+        &self,
+        preparation_id: &str,
+        artifacts: BTreeMap<String, EnvironmentArtifacts>,
+    ) -> Result<Arc<Job>, JobError> {
+        let job = self.table().admit(preparation_id)?;
+        info!(job_id = job.id(), name = job.name(), "job is started");
+        job.report(JobState::Starting);
+        let spec = JobSpec {
+            id: job.id().to_owned(),
+            name: job.name().to_owned(),
+            pipeline: job.pipeline().clone(),
+            options: job.options().clone(),
+            artifacts,
+        };
+        let control = self.inner.runner.start(spec, JobEvents::new(job.clone()));
+        job.attach(control);
+        Ok(job)
+    }
+
+    /// The job with this id.
+    ///
+    /// # Errors
+    /// [`JobError::UnknownJob`].
+    pub fn job(&self, id: &str) -> Result<Arc<Job>, JobError> {
+        let found = self.table().by_id.get(id).cloned();
+        found.ok_or_else(|| JobError::UnknownJob(id.to_owned()))
+    }
+
+    /// All jobs that are known, the oldest first.
+    #[must_use]
+    pub fn jobs(&self) -> Vec<Arc<Job>> {
+        self.table().jobs.clone()
+    }
+
+    /// How many jobs were ever run.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.table().total
+    }
+
+    /// Takes no more jobs, cancels those that run and waits for their end, but not for ever.
+    /// Gives those that had not ended then.
+    pub async fn shutdown(&self) -> Vec<Arc<Job>> {
+        let jobs = {
+            let mut table = self.table();
+            table.closed = true;
+            table.prepared.clear();
+            table.jobs.clone()
+        };
+        let running = |job: &Arc<Job>| !job.state().is_terminal();
+        let mut jobs: Vec<_> = jobs.into_iter().filter(running).collect();
+        for job in &jobs {
+            job.cancel();
+        }
+        let all = join_all(jobs.iter().map(|job| job.ended()));
+        if tokio::time::timeout(self.inner.options.shutdown_timeout, all).await.is_ok() {
+            return Vec::new();
+        }
+        jobs.retain(running);
+        jobs
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.inner.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    /// Where the preparation is.
+    fn prepared(&self, id: &str) -> Result<usize, JobError> {
+        let found = self.prepared.iter().position(|prepared| prepared.id == id);
+        found.ok_or_else(|| {
+            if self.by_id.contains_key(id) {
+                JobError::AlreadyRun(id.to_owned())
+            } else {
+                JobError::UnknownPreparation(id.to_owned())
+            }
+        })
+    }
+
+    /// Makes a job of a preparation.
+    fn admit(&mut self, id: &str) -> Result<Arc<Job>, JobError> {
+        if self.closed {
+            return Err(JobError::ShuttingDown);
+        }
+        let index = self.prepared(id)?;
+        let prepared = self.prepared.remove(index);
+        let prepared = prepared.ok_or_else(|| JobError::UnknownPreparation(id.to_owned()))?;
+        for index in surplus(&self.jobs, Retention::default()) {
+            let forgotten = self.jobs.remove(index);
+            self.by_id.remove(forgotten.id());
+        }
+        let job = Arc::new(Job::new(
+            prepared.id,
+            prepared.name,
+            prepared.pipeline,
+            prepared.options,
+        ));
+        self.jobs.push(job.clone());
+        self.by_id.insert(job.id().to_owned(), job.clone());
+        self.total += 1;
+        Ok(job)
+    }
+}
+
+/// The longest part of a job's name in its id.
+const MAX_SLUG: usize = 40;
+
+/// An id that tells what job it is, and is unique: it names folders, containers and workers.
+fn new_id(name: &str) -> String {
+    let words = name.split(|c: char| !c.is_ascii_alphanumeric());
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    let mut slug = words.join("-").to_ascii_lowercase();
+    slug.truncate(MAX_SLUG);
+    let slug = if slug.is_empty() { "job" } else { slug.trim_end_matches('-') };
+    let unique = Uuid::new_v4().simple().to_string();
+    format!("{slug}-{}", &unique[..12])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_plain_and_tell_the_name() {
+        assert!(new_id("BeamApp/Root äö 1").starts_with("beamapp-root-1-"));
+        assert!(new_id("//").starts_with("job-"));
+        let long = new_id(&"a ".repeat(100));
+        assert!(long.len() <= MAX_SLUG + 13 && !long.contains("--"), "{long}");
+        assert_ne!(new_id("a"), new_id("a"));
+    }
+}

@@ -1,0 +1,204 @@
+//! Runs the job service's jobs on the driver: makes the plan, the pools, and passes on the news.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use dataflume_driver::job::{
+    self as driver, DriverOptions, EnvironmentSpec, JobHandle, JobListener,
+};
+use dataflume_engine::JobOutcome;
+use dataflume_graph::plan::{Environment, Plan};
+use dataflume_graph::{TranslateOptions, translate};
+use dataflume_harness::artifacts::NoArtifacts;
+use dataflume_harness::pool::{Instance, PoolContext, WorkerChoice, pool_for};
+use dataflume_harness::{ArtifactSource, FnApi};
+use dataflume_proto::fn_execution::{LogEntry, ProvisionInfo, log_entry};
+use dataflume_proto::pipeline::Pipeline;
+use dataflume_proto::urn::environments;
+use prost_types::Struct;
+use tracing::debug;
+
+use crate::jobs::{
+    Importance, JobControl, JobEvents, JobMetrics, JobRunner, JobSpec, JobState, Refusal,
+};
+
+/// How jobs get their workers.
+#[derive(Debug, Clone)]
+pub struct RunnerOptions {
+    /// How DOCKER environments are made real.
+    pub workers: WorkerChoice,
+    /// Workers per environment, where the environment is not EXTERNAL.
+    pub num_workers: u32,
+    /// The executable whose `supervise` command keeps workers: our own.
+    pub supervisor_exe: PathBuf,
+    /// Limits of a job.
+    pub driver: DriverOptions,
+}
+
+/// The job service's runner.
+pub struct PipelineRunner {
+    fn_api: FnApi,
+    instance: Arc<Instance>,
+    options: RunnerOptions,
+}
+
+impl PipelineRunner {
+    /// A runner whose workers connect to `fn_api`.
+    pub fn new(fn_api: FnApi, instance: Arc<Instance>, options: RunnerOptions) -> Self {
+        Self { fn_api, instance, options }
+    }
+
+    fn try_start(&self, job: &JobSpec, events: &JobEvents) -> Result<JobHandle, String> {
+        let plan = translate(&job.pipeline, &TranslateOptions::default());
+        let plan = Arc::new(plan.map_err(|refusal| refusal.to_string())?);
+        debug!(job_id = job.id, plan = plan.explain(), "translated");
+        let environments: Result<Vec<_>, String> = plan
+            .environments
+            .iter()
+            .map(|environment| self.environment(job, &plan, environment))
+            .collect();
+        let metadata = [("job_id", &job.id), ("job_name", &job.name)];
+        let spec = driver::JobSpec {
+            id: job.id.clone(),
+            plan: plan.clone(),
+            provision: ProvisionInfo {
+                pipeline_options: Some(job.options.clone()),
+                retrieval_token: job.id.clone(),
+                metadata: metadata.map(|(key, value)| (key.to_owned(), value.clone())).into(),
+                ..ProvisionInfo::default()
+            },
+            environments: environments?,
+            instance: self.instance.clone(),
+        };
+        let listener = Arc::new(Listener { job_id: job.id.clone(), events: events.clone() });
+        driver::start(spec, self.fn_api.clone(), self.options.driver.clone(), listener)
+            .map_err(|error| error.to_string())
+    }
+
+    fn environment(
+        &self,
+        job: &JobSpec,
+        plan: &Plan,
+        environment: &Environment,
+    ) -> Result<EnvironmentSpec, String> {
+        let context = PoolContext::new(
+            self.instance.clone(),
+            job.id.clone(),
+            self.options.supervisor_exe.clone(),
+        );
+        let pool = pool_for(&environment.proto, self.options.workers, context)
+            .map_err(|error| error.to_string())?;
+        let staged = job.artifacts.get(&environment.name);
+        let no_artifacts = || Arc::new(NoArtifacts) as Arc<dyn ArtifactSource>;
+        let external = environment.proto.urn == environments::EXTERNAL;
+        Ok(EnvironmentSpec {
+            pool: Arc::from(pool),
+            workers: if external { 1 } else { self.options.num_workers },
+            slots: slots(plan, environment),
+            dependencies: staged.map_or_else(Vec::new, |staged| staged.dependencies.clone()),
+            artifacts: staged.map_or_else(no_artifacts, |staged| staged.source.clone()),
+        })
+    }
+}
+
+/// Bundles that a worker runs at once. A Python interpreter runs one at a time, whatever it is
+/// given; but one that reads an unbounded source must not keep all others from running.
+fn slots(plan: &Plan, environment: &Environment) -> u32 {
+    const STREAMING_SLOTS: u32 = 4;
+    let python = environment.proto.capabilities.iter().any(|urn| urn.contains("sdk_base:apache/beam_python"));
+    let bounded = plan.pcollections.iter().all(|pcollection| pcollection.bounded);
+    let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
+    match (python, bounded) {
+        (true, true) => 1,
+        (false, true) => cores,
+        (_, false) => cores.max(STREAMING_SLOTS),
+    }
+}
+
+impl JobRunner for PipelineRunner {
+    fn validate(&self, pipeline: &Pipeline, _options: &Struct) -> Result<(), Refusal> {
+        match translate(pipeline, &TranslateOptions::default()) {
+            Ok(_) => Ok(()),
+            Err(refusal) => Err(Refusal(refusal.to_string())),
+        }
+    }
+
+    fn start(&self, job: JobSpec, events: JobEvents) -> Box<dyn JobControl> {
+        match self.try_start(&job, &events) {
+            Ok(handle) => {
+                tokio::spawn(report_end(handle.clone(), events));
+                Box::new(Control(Some(handle)))
+            }
+            Err(reason) => {
+                events.fail(reason);
+                Box::new(Control(None))
+            }
+        }
+    }
+}
+
+async fn report_end(handle: JobHandle, events: JobEvents) {
+    match handle.outcome().await {
+        JobOutcome::Done => events.state(JobState::Done),
+        JobOutcome::Cancelled => events.state(JobState::Cancelled),
+        JobOutcome::Failed(reason) => events.fail(reason),
+    }
+}
+
+/// `None`: the job never started.
+struct Control(Option<JobHandle>);
+
+impl JobControl for Control {
+    fn cancel(&self) {
+        if let Some(handle) = &self.0 {
+            handle.cancel();
+        }
+    }
+
+    fn metrics(&self) -> JobMetrics {
+        let Some(handle) = &self.0 else { return JobMetrics::default() };
+        let (attempted, committed) = handle.metrics();
+        JobMetrics { attempted, committed }
+    }
+}
+
+/// Passes a job's news on to the job service.
+struct Listener {
+    job_id: String,
+    events: JobEvents,
+}
+
+impl JobListener for Listener {
+    fn message(&self, importance: driver::Importance, text: String) {
+        let importance = match importance {
+            driver::Importance::Detail => Importance::Detailed,
+            driver::Importance::Basic => Importance::Basic,
+            driver::Importance::Warning => Importance::Warning,
+            driver::Importance::Error => Importance::Error,
+        };
+        self.events.message(importance, text);
+    }
+
+    /// What users log is theirs to read: warnings and worse among the job's messages.
+    fn worker_log(&self, worker_id: &str, entries: Vec<LogEntry>) {
+        for entry in entries {
+            debug!(job_id = self.job_id, worker_id, location = entry.log_location, "{}", entry.message);
+            if entry.severity >= log_entry::severity::Enum::Warn as i32 {
+                let mut text = format!("{worker_id}: {}", entry.message);
+                if !entry.trace.is_empty() {
+                    text = format!("{text}\n{}", entry.trace);
+                }
+                self.events.message(Importance::Warning, text);
+            }
+        }
+    }
+
+    fn worker_output(&self, worker_id: &str, line: &str) {
+        debug!(job_id = self.job_id, worker_id, "{line}");
+    }
+
+    fn running(&self) {
+        self.events.state(JobState::Running);
+    }
+}
+

@@ -1,0 +1,177 @@
+//! Everything put together: storage, job service, Fn API, port.
+
+mod data;
+mod error;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use dataflume_harness::pool::Instance;
+use dataflume_harness::{FnApi, FnApiOptions};
+use tracing::{info, warn};
+
+use crate::artifacts::ArtifactStaging;
+use crate::beam::JobApi;
+use crate::http::{self, Connections, Health};
+use crate::jobs::{JobRunner, JobService, ServiceOptions};
+use data::Data;
+
+pub use error::ServerError;
+
+/// Where everything is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DataLocation {
+    /// In this folder, for the next start to find.
+    Folder(PathBuf),
+    /// In temporary files that are gone when the server is.
+    Ephemeral,
+}
+
+/// What a server is to be like.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ServerOptions {
+    /// The address to listen on: a name, an IPv4 or an IPv6 address.
+    pub host: String,
+    /// The port to listen on; 0 is any free one.
+    pub port: u16,
+    /// Where everything is kept.
+    pub data: DataLocation,
+    /// Where the bucket is, if not there: a folder, `memory:`, or a URL with the scheme `file`,
+    /// `gs`, `s3` or `az`.
+    pub bucket: Option<String>,
+}
+
+impl ServerOptions {
+    /// A server on this port of `localhost`.
+    #[must_use]
+    pub fn new(port: u16, data: DataLocation) -> Self {
+        Self {
+            host: "localhost".to_owned(),
+            port,
+            data,
+            bucket: None,
+        }
+    }
+}
+
+/// What a job runner needs of the server that it is made for.
+#[derive(Clone)]
+pub struct RunnerContext {
+    /// What workers connect to.
+    pub fn_api: FnApi,
+    /// Owns the workers' processes and folders.
+    pub instance: Arc<Instance>,
+    /// `host:port` of all services.
+    pub endpoint: String,
+}
+
+/// A server that runs. [`Server::shutdown`] ends it; dropping it closes its port, but leaves jobs
+/// running until the runtime ends.
+pub struct Server {
+    port: u16,
+    endpoint: String,
+    jobs: JobService,
+    health: Health,
+    connections: Connections,
+    data: Data,
+}
+
+impl Server {
+    /// Starts a server, whose jobs are run by what `make_runner` makes. When this returns, the
+    /// server is ready.
+    ///
+    /// # Errors
+    /// When the port is in use, or the data folder is, or the bucket can't be opened.
+    pub async fn start(
+        options: ServerOptions,
+        make_runner: impl FnOnce(RunnerContext) -> Arc<dyn JobRunner>,
+    ) -> Result<Self, ServerError> {
+        // The port first: it is what is most often not to be had, and nothing is to be undone then.
+        let listeners = http::bind(&options.host, options.port).await?;
+        let mut data = Data::open(&options).await?;
+        let port = listeners.port();
+        let endpoint = format!("{}:{port}", reachable(&options.host));
+        let fn_api = FnApi::new(FnApiOptions::default());
+        fn_api.set_endpoint(endpoint.clone());
+        let runner = make_runner(RunnerContext {
+            fn_api: fn_api.clone(),
+            instance: data.instance.clone(),
+            endpoint: endpoint.clone(),
+        });
+        let jobs = JobService::new(runner, ServiceOptions::default());
+        let artifacts = ArtifactStaging::new(data.staging.clone());
+        let job_api = JobApi::new(jobs.clone(), artifacts.clone(), endpoint.clone());
+        let services = fn_api
+            .routes()
+            .add_service(job_api.service())
+            .add_service(artifacts.service());
+        let open = Arc::default();
+        let health = Health::new(jobs.clone(), Arc::clone(&open));
+        let router = http::router(services, health.clone());
+        let connections = http::serve(listeners, &router, open);
+        data.sweep();
+        info!(endpoint, "ready");
+        Ok(Self {
+            port,
+            endpoint,
+            jobs,
+            health,
+            connections,
+            data,
+        })
+    }
+
+    /// The port that it listens on.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// `host:port`, as clients and workers on this machine reach it.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// Its jobs.
+    #[must_use]
+    pub fn jobs(&self) -> &JobService {
+        &self.jobs
+    }
+
+    /// Cancels what runs, waits until its workers are gone, closes all connections and removes what
+    /// is temporary.
+    pub async fn shutdown(self) {
+        self.health.set_closing();
+        for job in self.jobs.shutdown().await {
+            warn!(job_id = job.id(), "the job did not end in time");
+        }
+        self.connections.close().await;
+        // What runs jobs shares the folders: they are removed with their last user.
+        drop((self.jobs, self.health));
+        self.data.close().await;
+        info!("ended");
+    }
+}
+
+/// An address to connect to, for one to listen on.
+fn reachable(host: &str) -> String {
+    match host.trim_start_matches('[').trim_end_matches(']') {
+        "0.0.0.0" | "::" => "localhost".to_owned(),
+        v6 if v6.contains(':') => format!("[{v6}]"),
+        other => other.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reachable;
+
+    #[test]
+    fn addresses_to_connect_to() {
+        let hosts = ["localhost", "0.0.0.0", "::", "[::1]", "::1", "10.0.0.1"];
+        let expected = ["localhost", "localhost", "localhost", "[::1]", "[::1]", "10.0.0.1"];
+        assert_eq!(hosts.map(reachable), expected);
+    }
+}

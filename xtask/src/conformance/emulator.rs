@@ -1,0 +1,114 @@
+//! Our own emulator, started for a run.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::Signal;
+
+use super::process::Group;
+use crate::workspace::must;
+
+/// How long the emulator has to say where it listens.
+const START_UP: Duration = Duration::from_secs(20);
+
+/// How long it has to end after it is asked to.
+const SHUT_DOWN: Duration = Duration::from_secs(15);
+
+/// A running emulator.
+#[derive(Debug)]
+pub(crate) struct Emulator {
+    group: Group,
+    endpoint: String,
+}
+
+impl Emulator {
+    /// Builds and starts it on a free port, in memory. Its log is `target/conformance/NAME/emulator.log`.
+    pub(crate) fn start(workspace: &Path, suite: &str) -> Result<Self> {
+        let binary = match std::env::var_os("DATAFLUME_BIN") {
+            Some(binary) => binary.into(),
+            None => {
+                must(
+                    Command::new(env!("CARGO"))
+                        .args(["build", "--package", "dataflume"])
+                        .current_dir(workspace),
+                )?;
+                workspace.join("target/debug/dataflume")
+            }
+        };
+        let folder = super::suite::target_folder(workspace, suite);
+        std::fs::create_dir_all(&folder)?;
+        let log = std::fs::File::create(folder.join("emulator.log"))?;
+        let mut command = Command::new(binary);
+        command
+            .args(["start", "--port", "0", "--ephemeral"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log);
+        let mut group = Group::spawn(&mut command)?;
+        let endpoint = read_endpoint(&mut group)?;
+        Ok(Self { group, endpoint })
+    }
+
+    /// HOST:PORT.
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        self.group.signal(Signal::SIGTERM);
+        // What it left running is killed with its group.
+        let _ = self.group.wait_until(Instant::now() + SHUT_DOWN);
+    }
+}
+
+/// Waits for the line that says where it listens, and keeps reading so that the emulator never blocks on its output.
+fn read_endpoint(group: &mut Group) -> Result<String> {
+    let stdout = group
+        .child()
+        .stdout
+        .take()
+        .context("the emulator has no standard output")?;
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            if let Some(endpoint) = endpoint_in(&line) {
+                // Only the first is waited for.
+                let _ = sender.send(endpoint);
+            }
+        }
+    });
+    match receiver.recv_timeout(START_UP) {
+        Ok(endpoint) => Ok(endpoint),
+        Err(_) => {
+            bail!("the emulator did not say where it listens within {START_UP:?}; see its log")
+        }
+    }
+}
+
+/// The endpoint, if the line is the JSON object that the emulator prints with `--port 0`.
+fn endpoint_in(line: &str) -> Option<String> {
+    let value: serde_json::Value = serde_json::from_str(line).ok()?;
+    let port = value.get("port")?.as_u64()?;
+    Some(format!("localhost:{port}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_json_line_tells_the_port() {
+        assert_eq!(
+            endpoint_in(r#"{"port":1234}"#).as_deref(),
+            Some("localhost:1234")
+        );
+        assert_eq!(endpoint_in("listening on port 1234"), None);
+        assert_eq!(endpoint_in(r#"{"level":"info"}"#), None);
+    }
+}

@@ -1,0 +1,173 @@
+//! Beam's Go suite: the SDK module's integration and regression tests, one process for each test.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result, bail};
+
+use super::outcome::Outcome;
+use super::process::output_of;
+use super::suite::{Batch, Suite, target_folder};
+use crate::examples::{self, BEAM_VERSION};
+use crate::workspace::must;
+
+/// The packages with tests for any runner, below the module's root.
+const PACKAGES: [&str; 4] = [
+    "test/integration/primitives",
+    "test/integration/synthetic",
+    "test/integration/wordcount",
+    "test/regression",
+];
+
+/// The suite, with the test programs that are built from the module.
+#[derive(Debug)]
+pub(crate) struct GoSuite {
+    folder: PathBuf,
+    module: OnceLock<PathBuf>,
+}
+
+impl GoSuite {
+    /// It is built below the workspace's target folder.
+    pub(crate) fn new(workspace: &Path) -> Self {
+        Self {
+            folder: target_folder(workspace, "go"),
+            module: OnceLock::new(),
+        }
+    }
+
+    /// The folder with the module's sources.
+    fn module(&self) -> Result<&Path> {
+        if self.module.get().is_none() {
+            // Whoever comes second finds the same.
+            let _ = self.module.set(examples::beam_go_module()?);
+        }
+        self.module
+            .get()
+            .map(PathBuf::as_path)
+            .context("the module was not found")
+    }
+
+    fn program(&self, package: &str) -> PathBuf {
+        self.folder.join(format!("{package}.test"))
+    }
+}
+
+/// The last part of a package's path.
+fn short_name(package: &str) -> &str {
+    package.rsplit('/').next().unwrap_or(package)
+}
+
+impl Suite for GoSuite {
+    fn name(&self) -> &'static str {
+        "go"
+    }
+
+    fn title(&self) -> String {
+        format!("Go: integration and regression tests of module beam v{BEAM_VERSION}")
+    }
+
+    fn prepare(&self) -> Result<()> {
+        fs::create_dir_all(&self.folder)?;
+        let module = self.module()?.to_owned();
+        for package in PACKAGES {
+            must(
+                Command::new("go")
+                    .args(["test", "-c", "-o"])
+                    .arg(self.program(short_name(package)))
+                    .arg(format!("./go/{package}"))
+                    .current_dir(&module),
+            )?;
+        }
+        Ok(())
+    }
+
+    fn list(&self) -> Result<Vec<String>> {
+        let mut tests = Vec::new();
+        for package in PACKAGES.map(short_name) {
+            // The programs check their flags before they list.
+            let output = output_of(
+                Command::new(self.program(package))
+                    .args([
+                        "-test.list",
+                        ".",
+                        "--runner=universal",
+                        "--endpoint=localhost:1",
+                    ])
+                    .current_dir(&self.folder),
+            )?;
+            let names = output.lines().filter(|line| line.starts_with("Test"));
+            tests.extend(names.map(|name| format!("{package}.{name}")));
+        }
+        Ok(tests)
+    }
+
+    fn default_limit_seconds(&self) -> u64 {
+        60
+    }
+
+    fn tests_per_process(&self) -> usize {
+        1
+    }
+
+    fn command(&self, batch: &Batch<'_>) -> Result<Command> {
+        let [test] = batch.tests else {
+            bail!("one test a process, not {:?}", batch.tests)
+        };
+        let (package, name) = test
+            .split_once('.')
+            .with_context(|| format!("{test} is not PACKAGE.TEST"))?;
+        let source = self.module()?.join("go").join(
+            PACKAGES
+                .iter()
+                .find(|path| short_name(path) == package)
+                .with_context(|| format!("no package {package}"))?,
+        );
+        let mut command = Command::new(self.program(package));
+        command
+            .arg(format!("-test.run=^{name}$"))
+            .args([
+                "-test.v",
+                "--runner=universal",
+                "--environment_type=LOOPBACK",
+            ])
+            .arg(format!("-test.timeout={}s", batch.limit_seconds))
+            .arg(format!("--endpoint={}", batch.endpoint))
+            // Tests find their files from the folder of their sources.
+            .current_dir(source);
+        Ok(command)
+    }
+
+    fn judge(&self, log: &str, success: bool) -> Option<Outcome> {
+        Some(match success {
+            true if log.contains("--- SKIP: ") => Outcome::Skipped,
+            true if log.contains("--- PASS: ") => Outcome::Passed,
+            false if log.contains("panic: test timed out") => Outcome::TimedOut,
+            _ => Outcome::Failed,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_of_no_test_did_not_pass() {
+        let suite = GoSuite::new(Path::new("/nowhere"));
+        for (output, success, expected) in [
+            ("--- PASS: TestX (0.1s)\nPASS", true, Outcome::Passed),
+            ("--- SKIP: TestX (0.1s)\nPASS", true, Outcome::Skipped),
+            (
+                "testing: warning: no tests to run\nPASS",
+                true,
+                Outcome::Failed,
+            ),
+            ("--- FAIL: TestX (0.1s)", false, Outcome::Failed),
+            ("panic: test timed out after 1m0s", false, Outcome::TimedOut),
+        ] {
+            assert_eq!(suite.judge(output, success), Some(expected), "{output}");
+        }
+    }
+}

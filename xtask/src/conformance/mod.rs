@@ -1,0 +1,137 @@
+//! Runs Beam's own suites, unmodified, against an emulator, and writes `docs/conformance.md`.
+//!
+//! Every suite is a [`suite::Suite`]: it lists its tests and runs some of them, telling what happens test by test. What is
+//! common to all (choosing tests, sharing them out to several processes, restarting after a hang, comparing with the known
+//! failures, the report) is here and knows no SDK.
+
+pub(crate) mod emulator;
+mod go;
+mod java;
+mod known;
+mod outcome;
+mod process;
+mod python;
+mod report;
+mod shard;
+mod suite;
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
+
+use self::known::{KnownFailures, Verdict};
+use self::report::SuiteReport;
+use self::suite::Suite;
+use crate::workspace;
+
+/// Which tests to run, and against what.
+#[derive(Debug, Args)]
+pub(crate) struct ConformanceArgs {
+    /// The SDK whose suite to run; all of them if absent.
+    suite: Option<SuiteName>,
+
+    /// Run only the tests whose name contains this.
+    filter: Option<String>,
+
+    /// Use this job endpoint (HOST:PORT) instead of starting our own emulator.
+    #[arg(long)]
+    endpoint: Option<String>,
+
+    /// How many test processes run at the same time.
+    #[arg(long, default_value_t = 1)]
+    jobs: usize,
+
+    /// Seconds that one test may take.
+    #[arg(long)]
+    limit: Option<u64>,
+}
+
+/// A suite of Beam's.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum SuiteName {
+    /// `PortableRunnerTest` of the wheel.
+    Python,
+    /// The ValidatesRunner tests of the Java SDK.
+    Java,
+    /// The Go SDK's integration and regression tests.
+    Go,
+}
+
+impl SuiteName {
+    const ALL: [Self; 3] = [Self::Python, Self::Go, Self::Java];
+
+    fn suite(self, workspace: &Path) -> Box<dyn Suite> {
+        match self {
+            Self::Python => Box::new(python::PythonSuite::new(workspace)),
+            Self::Java => Box::new(java::JavaSuite::new(workspace)),
+            Self::Go => Box::new(go::GoSuite::new(workspace)),
+        }
+    }
+}
+
+/// Runs the chosen suites. True if no test failed but those that are known to.
+///
+/// # Errors
+/// If a suite could not be prepared or run at all.
+pub(crate) fn run(args: &ConformanceArgs) -> Result<bool> {
+    let workspace = workspace::root();
+    let names = match args.suite {
+        Some(name) => vec![name],
+        None => SuiteName::ALL.to_vec(),
+    };
+    let mut unexpected = 0;
+    for name in names {
+        unexpected += run_suite(args, workspace, name)?;
+    }
+    Ok(unexpected == 0)
+}
+
+/// Runs one suite and reports it; gives the number of failures that nobody expected.
+fn run_suite(args: &ConformanceArgs, workspace: &Path, name: SuiteName) -> Result<usize> {
+    let suite = name.suite(workspace);
+    println!("# {}", suite.title());
+    suite
+        .prepare()
+        .with_context(|| format!("preparing the {} suite", suite.name()))?;
+    let tests = choose(suite.as_ref(), args.filter.as_deref())?;
+    let known = KnownFailures::read(workspace, suite.name())?;
+
+    // One emulator for each suite: what one leaves behind is not the other's trouble.
+    let emulator = match &args.endpoint {
+        Some(_) => None,
+        None => Some(emulator::Emulator::start(workspace, suite.name())?),
+    };
+    let endpoint = match (&args.endpoint, &emulator) {
+        (Some(endpoint), _) => endpoint.clone(),
+        (None, Some(emulator)) => emulator.endpoint().to_owned(),
+        (None, None) => bail!("no endpoint"),
+    };
+    let limit = args.limit.unwrap_or_else(|| suite.default_limit_seconds());
+    let results = shard::run(suite.as_ref(), &tests, &endpoint, limit, args.jobs.max(1))?;
+
+    let report = SuiteReport::new(suite.as_ref(), results, &known);
+    report.print();
+    let whole = args.filter.is_none();
+    report::write_results(workspace, &report)?;
+    if whole && args.endpoint.is_none() {
+        report::write_page(workspace, &report)?;
+    }
+    Ok(report.count(Verdict::Unexpected))
+}
+
+/// The tests of the suite whose name contains the filter.
+fn choose(suite: &dyn Suite, filter: Option<&str>) -> Result<Vec<String>> {
+    let mut tests = suite.list()?;
+    if let Some(filter) = filter {
+        tests.retain(|test| test.contains(filter));
+    }
+    if tests.is_empty() {
+        bail!(
+            "the {} suite has no test whose name contains {:?}",
+            suite.name(),
+            filter.unwrap_or_default()
+        );
+    }
+    Ok(tests)
+}

@@ -1,0 +1,108 @@
+//! The Python SDK that tests and demos use: in a virtual environment of its own, made once.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, bail};
+
+use crate::stage::Counts;
+use crate::workspace;
+
+/// The version that the project is tested with.
+const BEAM_VERSION: &str = "2.77.0";
+const PACKAGES: [&str; 2] = ["apache-beam==2.77.0", "pytest"];
+
+/// Interpreters to make the environment with, best first.
+const INTERPRETERS: [&str; 2] = ["python3.11", "python3"];
+
+/// Prints the installed version and the package's folder, without importing the SDK, which takes
+/// seconds.
+const PROBE: &str = "import importlib.metadata as m, importlib.util as u, os; \
+    m.version('pytest'); \
+    print(m.version('apache-beam')); \
+    print(os.path.dirname(u.find_spec('apache_beam').origin))";
+
+/// An installed Python SDK.
+#[derive(Debug, Clone)]
+pub(crate) struct Beam {
+    /// The interpreter that has it.
+    pub(crate) python: PathBuf,
+    /// The folder of the package `apache_beam`.
+    pub(crate) package: PathBuf,
+}
+
+impl Beam {
+    /// The SDK, installed if it isn't there yet or is broken.
+    pub(crate) fn ensure() -> anyhow::Result<Self> {
+        let folder = workspace::cache()?.join("py311");
+        let python = folder.join("bin/python");
+        if let Ok(found) = Self::probe(&python) {
+            return Ok(found);
+        }
+        println!(
+            "installing {} into {}",
+            PACKAGES.join(" and "),
+            folder.display()
+        );
+        make_environment(&folder)?;
+        let mut install = Command::new(&python);
+        install.args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+        ]);
+        workspace::must(install.args(PACKAGES))?;
+        Self::probe(&python).context("the Python SDK was installed but doesn't work")
+    }
+
+    fn probe(python: &Path) -> anyhow::Result<Self> {
+        let output = Command::new(python)
+            .args(["-c", PROBE])
+            .output()
+            .with_context(|| format!("can't run {}", python.display()))?;
+        if !output.status.success() {
+            bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        let text = String::from_utf8(output.stdout)?;
+        let mut lines = text.lines();
+        match (lines.next(), lines.next()) {
+            (Some(BEAM_VERSION), Some(package)) => Ok(Self {
+                python: python.to_owned(),
+                package: package.into(),
+            }),
+            (version, _) => bail!("apache-beam {BEAM_VERSION} is wanted, found {version:?}"),
+        }
+    }
+
+    /// Tells tests, and emulators that they start, where the SDK is.
+    pub(crate) fn set_variables(&self, command: &mut Command) {
+        command.env("DATAFLUME_PYTHON", &self.python);
+        command.env("DATAFLUME_BEAM_WHEEL", &self.package);
+    }
+}
+
+/// The stage that makes sure of the SDK.
+pub(crate) fn check() -> anyhow::Result<Counts> {
+    let beam = Beam::ensure()?;
+    println!("apache-beam {BEAM_VERSION}: {}", beam.python.display());
+    Ok(Counts::check(true))
+}
+
+fn make_environment(folder: &Path) -> anyhow::Result<()> {
+    let mut reasons = Vec::new();
+    for interpreter in INTERPRETERS {
+        let mut command = Command::new(interpreter);
+        command.args(["-m", "venv", "--clear"]).arg(folder);
+        match workspace::must(&mut command) {
+            Ok(()) => return Ok(()),
+            Err(error) => reasons.push(format!("{error:#}")),
+        }
+    }
+    bail!(
+        "no virtual environment could be made (Python 3.10 to 3.13 with its venv module is \
+         needed): {}",
+        reasons.join("; ")
+    )
+}

@@ -1,0 +1,50 @@
+//! Where things are, and how commands are run.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, bail};
+
+/// The workspace's root folder.
+pub(crate) fn root() -> &'static Path {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().unwrap_or(own)
+}
+
+/// What is downloaded once and used by every run: `DATAFLUME_CACHE`, or `~/.cache/dataflume`.
+pub(crate) fn cache() -> anyhow::Result<PathBuf> {
+    if let Some(folder) = std::env::var_os("DATAFLUME_CACHE") {
+        return Ok(folder.into());
+    }
+    let home = std::env::home_dir()
+        .context("there is no home folder: say with DATAFLUME_CACHE where to keep downloads")?;
+    Ok(home.join(".cache/dataflume"))
+}
+
+/// Runs a command to its end; true if it succeeded.
+pub(crate) fn succeeds(command: &mut Command) -> anyhow::Result<bool> {
+    let status = command
+        .status()
+        .with_context(|| format!("can't run {}", command.get_program().display()))?;
+    Ok(status.success())
+}
+
+/// Runs a command that has to succeed.
+pub(crate) fn must(command: &mut Command) -> anyhow::Result<()> {
+    if !succeeds(command)? {
+        bail!("this failed: {command:?}");
+    }
+    Ok(())
+}
+
+/// Where cargo puts what it builds.
+pub(crate) fn target() -> anyhow::Result<PathBuf> {
+    let output = crate::cargo::cargo()
+        .args(["metadata", "--format-version=1", "--no-deps", "--offline"])
+        .output()
+        .context("can't run cargo metadata")?;
+    let metadata: serde_json::Value =
+        serde_json::from_slice(&output.stdout).context("can't read cargo's metadata")?;
+    let target = metadata["target_directory"].as_str();
+    Ok(target.context("cargo names no target directory")?.into())
+}
