@@ -33,8 +33,10 @@ impl Engine {
         let stage = &self.topology.node(running.bundle.stage).name;
         let attempt = running.bundle.attempt;
         if attempt >= self.config.max_bundle_attempts {
+            // Without the names of all that is fused: the SDK's text says which transform it was.
+            let stage = running.bundle.stage;
             self.finish(JobOutcome::Failed(format!(
-                "stage {stage}: a bundle failed {attempt} times, the last time with:\n{error}"
+                "a bundle of stage {stage} failed {attempt} times, the last time with:\n{error}"
             )));
             return;
         }

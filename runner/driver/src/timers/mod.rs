@@ -29,6 +29,12 @@ use dataflume_model::window::{Window, WindowKind, WindowingStrategy};
 pub use bundle::BundleTimers;
 pub use due::DueTimer;
 
+/// A processing-time timer, as an SDK writes it.
+#[cfg(test)]
+pub(crate) fn record_for_tests(key: &str, window_number: i64, fire: i64) -> bytes::Bytes {
+    tests::set(key, "", window_number, fire, 0)
+}
+
 /// What can go wrong with timers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TimerError {
