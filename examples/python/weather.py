@@ -7,21 +7,10 @@ than the mean of the whole file. Lines that cannot be read go to `<output>_rejec
 
 import argparse
 import csv
-import dataclasses
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.options.pipeline_options import PipelineOptions
-
-
-@dataclasses.dataclass(frozen=True)
-class Day:
-  """One day's observations. Measures are in tenths, as the stations give them, so that sums are exact."""
-  month: str
-  precipitation: int
-  highest: int
-  lowest: int
-  wind: int
 
 
 def tenths(text):
@@ -38,7 +27,13 @@ class ParseDay(beam.DoFn):
     try:
       date, precipitation, highest, lowest, wind, _ = next(csv.reader([line]))
       year, month, _ = date.split('/')
-      day = Day(f'{year}-{month}', tenths(precipitation), tenths(highest), tenths(lowest), tenths(wind))
+      # In tenths, as the stations give them, so that sums are exact.
+      day = beam.Row(
+          month=f'{year}-{month}',
+          precipitation=tenths(precipitation),
+          highest=tenths(highest),
+          lowest=tenths(lowest),
+          wind=tenths(wind))
     except (ValueError, StopIteration):
       self.rejected.inc()
       yield beam.pvalue.TaggedOutput('rejected', line)

@@ -1,5 +1,7 @@
 //! The `dataflume` command as its users run it.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
@@ -13,8 +15,10 @@ use tempfile::TempDir;
 /// The command, with files of its own.
 fn dataflume(folder: &TempDir) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dataflume"));
-    command.env("TMPDIR", folder.path()).env("XDG_DATA_HOME", folder.path());
-    command.env_remove("DATAFLUME_DATA_DIR").env_remove("DATAFLUME_LOG");
+    command
+        .env("TMPDIR", folder.path())
+        .env("XDG_DATA_HOME", folder.path());
+    command.env_remove("DATAFLUME_LOG");
     command.stdin(Stdio::null());
     command
 }
@@ -93,7 +97,11 @@ fn start_says_where_it_is_and_ends_when_asked() {
         started.signal(signal);
         let (rest, code) = started.end();
         assert_eq!(code, Some(0));
-        for way in ["--job_endpoint=", "--jobEndpoint=", "--runner=universal --endpoint="] {
+        for way in [
+            "--job_endpoint=",
+            "--jobEndpoint=",
+            "--runner=universal --endpoint=",
+        ] {
             assert!(rest.contains(&format!("{way}localhost:{port}")), "{rest}");
         }
         TcpStream::connect(("127.0.0.1", port)).unwrap_err();
@@ -108,8 +116,14 @@ fn bad_flags_are_refused() {
         (&["start", "--port", "99999"][..], "--port"),
         (&["start", "--workers", "magic"], "magic"),
         (&["start", "--log-level", "loud"], "--log-level"),
-        (&["start", "--host", "no such host", "--ephemeral"], "no such host"),
-        (&["start", "--port=0", "--ephemeral", "--bucket", "ftp://x/y"], "ftp://x/y"),
+        (
+            &["start", "--host", "no such host", "--ephemeral"],
+            "no such host",
+        ),
+        (
+            &["start", "--port=0", "--ephemeral", "--bucket", "ftp://x/y"],
+            "ftp://x/y",
+        ),
         (&["exec", "--"], "COMMAND"),
         (&["fly"], "fly"),
     ] {
@@ -125,7 +139,9 @@ fn a_port_in_use_is_said_to_be() {
     let folder = folder();
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = other.local_addr().unwrap().port().to_string();
-    let output = dataflume(&folder).args(["start", "--ephemeral", "--port", &port]).output();
+    let output = dataflume(&folder)
+        .args(["start", "--ephemeral", "--port", &port])
+        .output();
     let error = error_of(&output.unwrap());
     assert!(error.contains(&port) && error.contains("in use"), "{error}");
 }
@@ -141,7 +157,10 @@ fn a_data_folder_in_use_is_said_to_be() {
     let first = Started::new(&mut start(&folder));
     let error = error_of(&start(&folder).output().unwrap());
     let process = format!("process {}", first.child.id());
-    assert!(error.contains("in use") && error.contains(&process), "{error}");
+    assert!(
+        error.contains("in use") && error.contains(&process),
+        "{error}"
+    );
     first.signal(Signal::SIGTERM);
     assert_eq!(first.end().1, Some(0));
     // Free again.
@@ -154,21 +173,35 @@ fn a_data_folder_in_use_is_said_to_be() {
 fn logs_are_json_if_wanted() {
     let folder = folder();
     let mut command = dataflume(&folder);
-    command.args(["start", "--port=0", "--ephemeral", "--log-format=json"]).stderr(Stdio::piped());
+    command
+        .args(["start", "--port=0", "--ephemeral", "--log-format=json"])
+        .stderr(Stdio::piped());
     let mut started = Started::new(&mut command);
     started.signal(Signal::SIGTERM);
     let mut log = String::new();
-    started.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    started
+        .child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut log)
+        .unwrap();
     assert_eq!(started.end().1, Some(0));
-    let messages: Vec<serde_json::Value> =
-        log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert!(messages.iter().any(|message| message["message"] == "ready"), "{log}");
+    let messages: Vec<serde_json::Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert!(
+        messages.iter().any(|message| message["message"] == "ready"),
+        "{log}"
+    );
 }
 
 #[test]
 fn exec_tells_the_command_where_the_emulator_is() {
     let folder = folder();
-    let script = "echo $DATAFLUME_ENDPOINT $JOB_ENDPOINT $DATAFLUME_URL localhost:$DATAFLUME_PORT $1";
+    let script =
+        "echo $DATAFLUME_ENDPOINT $JOB_ENDPOINT $DATAFLUME_URL localhost:$DATAFLUME_PORT $1";
     let output = dataflume(&folder)
         .args(["exec", "--", "sh", "-c", script, "sh", "{endpoint}"])
         .output()
@@ -178,7 +211,10 @@ fn exec_tells_the_command_where_the_emulator_is() {
     let words: Vec<&str> = text.split_whitespace().collect();
     let endpoint = words[0];
     assert!(endpoint.starts_with("localhost:"), "{text}");
-    assert_eq!(words[1..], [endpoint, &format!("http://{endpoint}"), endpoint, endpoint]);
+    assert_eq!(
+        words[1..],
+        [endpoint, &format!("http://{endpoint}"), endpoint, endpoint]
+    );
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
     assert_eq!(left_in(folder.path()), Vec::<String>::new());
 }
@@ -193,13 +229,18 @@ fn exec_passes_the_exit_code_on() {
         (&["no such command"], 127),
         (&["/"], 126),
     ] {
-        let output = dataflume(&folder).args(["exec", "--"]).args(command).output().unwrap();
+        let output = dataflume(&folder)
+            .args(["exec", "--"])
+            .args(command)
+            .output()
+            .unwrap();
         assert_eq!(output.status.code(), Some(code), "{command:?}");
     }
 }
 
 /// A command that tells when it runs, and how it was ended.
-const PATIENT: &str = "trap 'echo ended; exit 3' INT TERM; echo running; while :; do sleep 0.05; done";
+const PATIENT: &str =
+    "trap 'echo ended; exit 3' INT TERM; echo running; while :; do sleep 0.05; done";
 
 #[test]
 fn exec_passes_signals_on() {
@@ -233,4 +274,19 @@ fn exec_leaves_nothing_running() {
         .unwrap();
     assert!(output.status.success());
     assert_eq!(output.stdout, b"done\n");
+}
+
+#[test]
+fn what_a_killed_emulator_left_goes_with_the_next_one() {
+    let folder = folder();
+    let started = Started::new(dataflume(&folder).args(["start", "--port=0", "--ephemeral"]));
+    started.signal(Signal::SIGKILL);
+    assert_eq!(started.end().1, None);
+    assert_ne!(left_in(folder.path()), Vec::<String>::new());
+    let output = dataflume(&folder)
+        .args(["exec", "--", "true"])
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    assert_eq!(left_in(folder.path()), Vec::<String>::new());
 }

@@ -1,5 +1,7 @@
 //! The pages beside the APIs, in both versions of HTTP on the one port.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use common::{TestServer, submit};
@@ -23,12 +25,21 @@ async fn health_in_both_versions_of_http() {
     let mut versions = Vec::new();
     for client in clients() {
         for page in ["healthz", "readyz"] {
-            let response = client.get(format!("{}/{page}", server.url())).send().await.unwrap();
+            let response = client
+                .get(format!("{}/{page}", server.url()))
+                .send()
+                .await
+                .unwrap();
             assert_eq!(response.status(), StatusCode::OK);
             versions.push(response.version());
         }
     }
-    let expected = [Version::HTTP_11, Version::HTTP_11, Version::HTTP_2, Version::HTTP_2];
+    let expected = [
+        Version::HTTP_11,
+        Version::HTTP_11,
+        Version::HTTP_2,
+        Version::HTTP_2,
+    ];
     assert_eq!(versions, expected);
 }
 
@@ -37,7 +48,11 @@ async fn metrics_count_jobs() {
     let server = TestServer::start().await;
     submit(&mut server.client().await).await;
     let [client, _] = clients();
-    let text = client.get(format!("{}/metrics", server.url())).send().await.unwrap();
+    let text = client
+        .get(format!("{}/metrics", server.url()))
+        .send()
+        .await
+        .unwrap();
     let text = text.text().await.unwrap();
     for line in [
         "dataflume_jobs{state=\"starting\"} 1",
@@ -45,7 +60,10 @@ async fn metrics_count_jobs() {
         "dataflume_jobs_run_total 1",
         "# TYPE dataflume_connections gauge",
     ] {
-        assert!(text.lines().any(|other| other == line), "no {line:?} in:\n{text}");
+        assert!(
+            text.lines().any(|other| other == line),
+            "no {line:?} in:\n{text}"
+        );
     }
 }
 
@@ -53,7 +71,11 @@ async fn metrics_count_jobs() {
 async fn unknown_pages_are_told_as_google_does() {
     let server = TestServer::start().await;
     for client in clients() {
-        let response = client.get(format!("{}/nothing/here", server.url())).send().await.unwrap();
+        let response = client
+            .get(format!("{}/nothing/here", server.url()))
+            .send()
+            .await
+            .unwrap();
         assert_eq!(response.status(), StatusCode::NOT_FOUND);
         let body: serde_json::Value = response.json().await.unwrap();
         assert_eq!(body["error"]["status"], "NOT_FOUND");
@@ -67,10 +89,21 @@ async fn unknown_grpc_methods_are_unimplemented() {
     let server = TestServer::start().await;
     let channel = tonic::transport::Endpoint::from_shared(server.url()).unwrap();
     let mut grpc = tonic::client::Grpc::new(channel.connect().await.unwrap());
-    for path in ["/no.such.Service/Method", "/org.apache.beam.model.job_management.v1.JobService/Nap"] {
+    for path in [
+        "/no.such.Service/Method",
+        "/org.apache.beam.model.job_management.v1.JobService/Nap",
+    ] {
         grpc.ready().await.unwrap();
         let codec = tonic_prost::ProstCodec::<(), ()>::default();
-        let call = grpc.unary(tonic::Request::new(()), PathAndQuery::from_static(path), codec);
-        assert_eq!(call.await.unwrap_err().code(), Code::Unimplemented, "{path}");
+        let call = grpc.unary(
+            tonic::Request::new(()),
+            PathAndQuery::from_static(path),
+            codec,
+        );
+        assert_eq!(
+            call.await.unwrap_err().code(),
+            Code::Unimplemented,
+            "{path}"
+        );
     }
 }

@@ -1,5 +1,7 @@
 //! Beam's Job API over real sockets, with jobs that run as the test says.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::sync::atomic::Ordering;
@@ -20,7 +22,9 @@ use tonic::Code;
 async fn a_job_from_prepare_to_done() {
     let server = TestServer::start().await;
     let mut client = server.client().await;
-    let prepared = prepare(&mut client, "Word Count", pipeline(&["impulse"])).await.unwrap();
+    let prepared = prepare(&mut client, "Word Count", pipeline(&["impulse"]))
+        .await
+        .unwrap();
     let endpoint = prepared.artifact_staging_endpoint.unwrap();
     assert_eq!(endpoint.url, server.server.endpoint());
     assert!(!prepared.staging_session_token.is_empty());
@@ -38,14 +42,33 @@ async fn a_job_from_prepare_to_done() {
     let expected = ["STOPPED", "STARTING", "RUNNING", "hello", "DONE"];
     assert_eq!(rest(stream).await, expected);
 
-    let jobs = client.get_jobs(GetJobsRequest {}).await.unwrap().into_inner().job_info;
+    let jobs = client
+        .get_jobs(GetJobsRequest {})
+        .await
+        .unwrap()
+        .into_inner()
+        .job_info;
     assert_eq!(jobs.len(), 1);
-    assert_eq!((jobs[0].job_id.as_str(), jobs[0].state()), (id.as_str(), WireState::Done));
+    assert_eq!(
+        (jobs[0].job_id.as_str(), jobs[0].state()),
+        (id.as_str(), WireState::Done)
+    );
     let request = GetJobPipelineRequest { job_id: id.clone() };
-    let sent = client.get_pipeline(request).await.unwrap().into_inner().pipeline;
+    let sent = client
+        .get_pipeline(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .pipeline;
     assert_eq!(sent, Some(pipeline(&["impulse"])));
     let request = GetJobMetricsRequest { job_id: id };
-    let metrics = client.get_job_metrics(request).await.unwrap().into_inner().metrics.unwrap();
+    let metrics = client
+        .get_job_metrics(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .metrics
+        .unwrap();
     assert_eq!(metrics.attempted[0].urn, "attempted");
     assert_eq!(metrics.committed[0].urn, "committed");
 }
@@ -84,7 +107,11 @@ async fn the_state_stream_ends_with_the_terminal_state() {
     let server = TestServer::start().await;
     let mut client = server.client().await;
     let id = submit(&mut client).await;
-    let mut stream = client.get_state_stream(state_request(&id)).await.unwrap().into_inner();
+    let mut stream = client
+        .get_state_stream(state_request(&id))
+        .await
+        .unwrap()
+        .into_inner();
     let events = server.runner.job(&id).events();
     events.message(Importance::Basic, "not a state");
     events.fail("bad luck");
@@ -92,7 +119,10 @@ async fn the_state_stream_ends_with_the_terminal_state() {
     while let Some(event) = within(stream.message()).await.unwrap() {
         states.push(event.state());
     }
-    assert_eq!(states, [WireState::Stopped, WireState::Starting, WireState::Failed]);
+    assert_eq!(
+        states,
+        [WireState::Stopped, WireState::Starting, WireState::Failed]
+    );
 }
 
 #[tokio::test]
@@ -120,13 +150,34 @@ async fn what_is_not_there_is_not_found() {
     let job_id = || "no-such-job".to_owned();
     let codes = [
         run(&mut client, "no-such-job").await.unwrap_err(),
-        client.get_state(state_request("no-such-job")).await.unwrap_err(),
-        client.get_state_stream(state_request("no-such-job")).await.unwrap_err(),
-        client.get_message_stream(JobMessagesRequest { job_id: job_id() }).await.unwrap_err(),
-        client.get_pipeline(GetJobPipelineRequest { job_id: job_id() }).await.unwrap_err(),
-        client.get_job_metrics(GetJobMetricsRequest { job_id: job_id() }).await.unwrap_err(),
-        client.cancel(CancelJobRequest { job_id: job_id() }).await.unwrap_err(),
-        client.drain(DrainJobRequest { job_id: job_id() }).await.unwrap_err(),
+        client
+            .get_state(state_request("no-such-job"))
+            .await
+            .unwrap_err(),
+        client
+            .get_state_stream(state_request("no-such-job"))
+            .await
+            .unwrap_err(),
+        client
+            .get_message_stream(JobMessagesRequest { job_id: job_id() })
+            .await
+            .unwrap_err(),
+        client
+            .get_pipeline(GetJobPipelineRequest { job_id: job_id() })
+            .await
+            .unwrap_err(),
+        client
+            .get_job_metrics(GetJobMetricsRequest { job_id: job_id() })
+            .await
+            .unwrap_err(),
+        client
+            .cancel(CancelJobRequest { job_id: job_id() })
+            .await
+            .unwrap_err(),
+        client
+            .drain(DrainJobRequest { job_id: job_id() })
+            .await
+            .unwrap_err(),
     ];
     for status in codes {
         assert_eq!(status.code(), Code::NotFound, "{status}");
@@ -140,9 +191,16 @@ async fn a_preparation_is_good_for_one_job() {
     let mut client = server.client().await;
     let prepared = prepare(&mut client, "", pipeline(&[])).await.unwrap();
     run(&mut client, &prepared.preparation_id).await.unwrap();
-    let again = run(&mut client, &prepared.preparation_id).await.unwrap_err();
+    let again = run(&mut client, &prepared.preparation_id)
+        .await
+        .unwrap_err();
     assert_eq!(again.code(), Code::AlreadyExists, "{again}");
-    let jobs = client.get_jobs(GetJobsRequest {}).await.unwrap().into_inner().job_info;
+    let jobs = client
+        .get_jobs(GetJobsRequest {})
+        .await
+        .unwrap()
+        .into_inner()
+        .job_info;
     assert_eq!(jobs.len(), 1);
 }
 
@@ -198,14 +256,24 @@ async fn drain_is_refused_clearly() {
 async fn an_impossible_pipeline_is_refused_with_the_reason() {
     let server = TestServer::start().await;
     let mut client = server.client().await;
-    let refused = prepare(&mut client, "", pipeline(&["refuse: two\nthings"])).await.unwrap_err();
-    assert_eq!((refused.code(), refused.message()), (Code::InvalidArgument, "two\nthings"));
+    let refused = prepare(&mut client, "", pipeline(&["refuse: two\nthings"]))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (refused.code(), refused.message()),
+        (Code::InvalidArgument, "two\nthings")
+    );
     // A status that is longer than clients take would be lost altogether.
     let long = format!("refuse: {}", "x".repeat(100_000));
-    let refused = prepare(&mut client, "", pipeline(&[&long])).await.unwrap_err();
+    let refused = prepare(&mut client, "", pipeline(&[&long]))
+        .await
+        .unwrap_err();
     assert_eq!(refused.code(), Code::InvalidArgument);
     assert!(refused.message().len() < 8000 && refused.message().starts_with("xxx"));
-    let none = client.prepare(PrepareJobRequest::default()).await.unwrap_err();
+    let none = client
+        .prepare(PrepareJobRequest::default())
+        .await
+        .unwrap_err();
     assert_eq!(none.code(), Code::InvalidArgument);
 }
 
@@ -213,7 +281,9 @@ async fn an_impossible_pipeline_is_refused_with_the_reason() {
 async fn a_panic_harms_nobody_else() {
     let server = TestServer::start().await;
     let mut client = server.client().await;
-    let status = prepare(&mut client, "", pipeline(&["panic"])).await.unwrap_err();
+    let status = prepare(&mut client, "", pipeline(&["panic"]))
+        .await
+        .unwrap_err();
     assert_eq!(status.code(), Code::Internal);
     submit(&mut client).await;
 }
@@ -246,10 +316,16 @@ async fn a_pipeline_may_be_large() {
         transforms: [("large".to_owned(), transform)].into(),
         ..Components::default()
     });
-    let prepared = within(prepare(&mut client, "", large.clone())).await.unwrap();
+    let prepared = within(prepare(&mut client, "", large.clone()))
+        .await
+        .unwrap();
     let id = run(&mut client, &prepared.preparation_id).await.unwrap();
     let request = GetJobPipelineRequest { job_id: id };
-    let sent = within(client.get_pipeline(request)).await.unwrap().into_inner().pipeline;
+    let sent = within(client.get_pipeline(request))
+        .await
+        .unwrap()
+        .into_inner()
+        .pipeline;
     assert!(sent == Some(large));
 }
 
@@ -280,10 +356,20 @@ async fn a_job_waits_for_its_artifacts() {
     });
     let prepared = prepare(&mut client, "", needy).await.unwrap();
     for _ in 0..2 {
-        let status = run(&mut client, &prepared.preparation_id).await.unwrap_err();
+        let status = run(&mut client, &prepared.preparation_id)
+            .await
+            .unwrap_err();
         assert_eq!(status.code(), Code::FailedPrecondition, "{status}");
     }
-    assert!(client.get_jobs(GetJobsRequest {}).await.unwrap().into_inner().job_info.is_empty());
+    assert!(
+        client
+            .get_jobs(GetJobsRequest {})
+            .await
+            .unwrap()
+            .into_inner()
+            .job_info
+            .is_empty()
+    );
 }
 
 #[tokio::test]
@@ -291,7 +377,11 @@ async fn the_emulator_has_no_pipeline_options_of_its_own() {
     let server = TestServer::start().await;
     let mut client = server.client().await;
     let request = DescribePipelineOptionsRequest {};
-    let answer = client.describe_pipeline_options(request).await.unwrap().into_inner();
+    let answer = client
+        .describe_pipeline_options(request)
+        .await
+        .unwrap()
+        .into_inner();
     assert!(answer.options.is_empty());
 }
 
@@ -303,7 +393,10 @@ async fn at_the_end_jobs_are_cancelled_and_their_listeners_told() {
     let stream = messages(&mut client, &id).await;
     let jobs = server.server.jobs().clone();
     within(server.server.shutdown()).await;
-    assert_eq!(rest(stream).await.last().map(String::as_str), Some("CANCELLED"));
+    assert_eq!(
+        rest(stream).await.last().map(String::as_str),
+        Some("CANCELLED")
+    );
     assert_eq!(jobs.job(&id).unwrap().state(), JobState::Cancelled);
     assert!(client.get_jobs(GetJobsRequest {}).await.is_err());
 }

@@ -1,10 +1,12 @@
 //! A plan as text, for people and for snapshots.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use dataflume_model::ids::PCollectionId;
 use dataflume_model::trigger::Trigger;
 use dataflume_model::window::{AccumulationMode, WindowFn, WindowingStrategy};
+use dataflume_proto::pipeline::PTransform;
 use dataflume_proto::urn::runner;
 
 use crate::plan::{
@@ -89,24 +91,45 @@ fn line(text: &mut String, indent: usize, content: &str) {
 
 /// The stage's transforms without ports: those that read what others write come after them.
 fn in_order(stage: &ExecutableStage) -> Vec<&str> {
-    let transforms = &stage.descriptor.transforms;
-    let mut open: Vec<&str> = transforms
+    let transforms: BTreeMap<&str, &PTransform> = stage
+        .descriptor
+        .transforms
         .iter()
         .filter(|(_, transform)| {
             let urn = transform.spec.as_ref().map_or("", |spec| spec.urn.as_str());
             urn != runner::DATA_SOURCE && urn != runner::DATA_SINK
         })
-        .map(|(id, _)| id.as_str())
+        .map(|(id, transform)| (id.as_str(), transform))
         .collect();
-    open.sort_unstable();
-    let mut order: Vec<&str> = Vec::new();
-    while !open.is_empty() {
-        let ready = open.iter().position(|id| {
-            transforms[*id].inputs.values().all(|input| {
-                !open.iter().any(|other| transforms[*other].outputs.values().any(|o| o == input))
-            })
-        });
-        order.push(open.remove(ready.unwrap_or(0)));
+    let mut readers: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (id, transform) in &transforms {
+        for input in transform.inputs.values() {
+            readers.entry(input).or_default().insert(id);
+        }
+    }
+    let written: BTreeSet<&str> =
+        transforms.values().flat_map(|t| t.outputs.values()).map(String::as_str).collect();
+    let mut missing: BTreeMap<&str, usize> = transforms
+        .iter()
+        .map(|(id, transform)| {
+            let inputs: BTreeSet<&str> = transform.inputs.values().map(String::as_str).collect();
+            (*id, inputs.intersection(&written).count())
+        })
+        .collect();
+    let mut ready: BTreeSet<&str> =
+        missing.iter().filter(|(_, missing)| **missing == 0).map(|(id, _)| *id).collect();
+    let mut order = Vec::with_capacity(transforms.len());
+    while let Some(id) = ready.pop_first() {
+        order.push(id);
+        for output in transforms[id].outputs.values() {
+            for reader in readers.get(output.as_str()).into_iter().flatten() {
+                let missing = missing.entry(reader).or_default();
+                *missing = missing.saturating_sub(1);
+                if *missing == 0 {
+                    ready.insert(reader);
+                }
+            }
+        }
     }
     order
 }

@@ -50,6 +50,8 @@ struct Fusion {
     stages: Vec<Draft>,
     /// PCollection -> the stage that writes it.
     producers: FxHashMap<String, usize>,
+    /// What stages read from outside -> the last one that others may join there.
+    readers: FxHashMap<(String, String, String), usize>,
     unions: FxHashMap<String, Vec<String>>,
 }
 
@@ -60,8 +62,8 @@ struct Draft {
     environment: Option<String>,
     /// The stages that it reads from.
     upstream: BTreeSet<usize>,
-    /// The main input, if others may read it along with the first node.
-    shares: Option<String>,
+    /// Something in it reads a side input.
+    waits: bool,
 }
 
 impl Fusion {
@@ -76,10 +78,12 @@ impl Fusion {
         }
         let stage = self.home(node).unwrap_or_else(|| {
             let environment = (node.kind == NodeKind::Sdk).then(|| node.environment.clone());
-            let shares = if shares(node) { node.main_input() } else { None };
-            let shares = shares.map(|(_, input)| input.clone());
-            self.stages.push(Draft { environment, shares, ..Draft::default() });
-            self.stages.len() - 1
+            self.stages.push(Draft { environment, ..Draft::default() });
+            let stage = self.stages.len() - 1;
+            if let Some(reading) = reading(node) {
+                self.readers.insert(reading, stage);
+            }
+            stage
         });
         let upstream: Vec<usize> = node
             .inputs
@@ -89,10 +93,7 @@ impl Fusion {
             .collect();
         self.stages[stage].nodes.push(index);
         self.stages[stage].upstream.extend(upstream);
-        if node.side_inputs().next().is_some() {
-            // Nobody else should have to wait for these.
-            self.stages[stage].shares = None;
-        }
+        self.stages[stage].waits |= node.side_inputs().next().is_some();
         for output in node.outputs.values() {
             self.producers.insert(output.clone(), stage);
         }
@@ -124,7 +125,7 @@ impl Fusion {
             return None;
         }
         let (_, input) = node.main_input()?;
-        self.with_producer(node, input).or_else(|| self.with_sibling(node, input))
+        self.with_producer(node, input).or_else(|| self.with_sibling(node))
     }
 
     fn with_producer(&self, node: &Node, input: &str) -> Option<usize> {
@@ -134,14 +135,12 @@ impl Fusion {
         (same_environment && !sides.any(|side| self.depends(side, stage))).then_some(stage)
     }
 
-    fn with_sibling(&self, node: &Node, input: &str) -> Option<usize> {
-        if !shares(node) {
-            return None;
-        }
-        self.stages.iter().position(|stage| {
-            stage.environment.as_ref() == Some(&node.environment)
-                && stage.shares.as_deref() == Some(input)
-        })
+    /// Only what is of the same kind shares: the Go SDK chooses how to decode a group by the first
+    /// transform that reads it.
+    fn with_sibling(&self, node: &Node) -> Option<usize> {
+        let stage = *self.readers.get(&reading(node)?)?;
+        // Nobody should have to wait for the side inputs of others.
+        (!self.stages[stage].waits).then_some(stage)
     }
 
     fn direct_producer(&self, pcollection: &str) -> Option<usize> {
@@ -192,9 +191,13 @@ impl Fusion {
     }
 }
 
-/// Whether a node could read its input together with others.
-fn shares(node: &Node) -> bool {
-    node.kind == NodeKind::Sdk && !starts_a_stage(node) && node.side_inputs().next().is_none()
+/// What a node would read together with others, if it may: PCollection, environment and URN.
+fn reading(node: &Node) -> Option<(String, String, String)> {
+    if node.kind != NodeKind::Sdk || starts_a_stage(node) || node.side_inputs().next().is_some() {
+        return None;
+    }
+    let (_, input) = node.main_input()?;
+    Some((input.clone(), node.environment.clone(), node.urn.clone()))
 }
 
 /// Whether a node's input must be committed before the node sees it.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use rustc_hash::FxHashSet;
+
 /// A pipeline that can't be run, with all the reasons.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Refusal {
@@ -10,7 +12,7 @@ pub struct Refusal {
 }
 
 /// One thing in a pipeline that can't be run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Problem {
     /// What sort of thing.
     pub kind: ProblemKind,
@@ -119,6 +121,7 @@ impl fmt::Display for Problem {
 #[derive(Debug, Default)]
 pub(crate) struct Problems {
     found: Vec<Problem>,
+    known: FxHashSet<Problem>,
 }
 
 impl Problems {
@@ -137,7 +140,7 @@ impl Problems {
             value: value.into(),
             reason: reason.into(),
         };
-        if !self.found.contains(&problem) {
+        if self.known.insert(problem.clone()) {
             self.found.push(problem);
         }
     }

@@ -358,3 +358,21 @@ fn without_fusion_every_transform_is_a_stage() {
         python: b (a.out) -> b.out
         python: c (a.out b.out) -> "#]].assert_eq(&stages(&b.plan_with(&options)));
 }
+
+#[test]
+fn long_and_wide_pipelines_are_planned() {
+    let mut b = Builder::new();
+    b.impulse("start");
+    b.par_do("link 0", &["start"], "string");
+    for n in 1..3000 {
+        b.par_do(&format!("link {n}"), &[&format!("link {}", n - 1)], "string");
+        b.par_do(&format!("wide {n}"), &["start"], "string");
+    }
+    let wide: Vec<String> = (1..3000).map(|n| format!("wide {n}")).collect();
+    let wide: Vec<&str> = wide.iter().map(String::as_str).collect();
+    b.with_output("all", primitives::FLATTEN, &wide, "string");
+    b.par_do("last", &["link 2999", "all"], "string");
+    assert_eq!(b.plan().explain().matches("link").count(), 3000);
+    let options = TranslateOptions { fuse: false, ..TranslateOptions::default() };
+    assert_eq!(b.plan_with(&options).stages.len(), 6001);
+}

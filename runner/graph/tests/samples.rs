@@ -67,6 +67,8 @@ samples! {
     test_stream,
     triggers,
     custom_windows,
+    go,
+    java,
 }
 
 /// Which coders, transforms and PCollections the harnesses are told of, in order.

@@ -110,7 +110,10 @@ impl wire::job_service_server::JobService for JobApi {
             .iter()
             .map(|(environment, _)| (environment.to_owned(), of_environment(&staged, environment)))
             .collect();
-        let job = self.jobs.run(&id, artifacts).map_err(|error| status::of(&error))?;
+        let job = self
+            .jobs
+            .run(&id, artifacts)
+            .map_err(|error| status::of(&error))?;
         Ok(Response::new(wire::RunJobResponse {
             job_id: job.id().to_owned(),
         }))
@@ -197,7 +200,9 @@ impl wire::job_service_server::JobService for JobApi {
     ) -> Result<Response<wire::DescribePipelineOptionsResponse>, Status> {
         // Options of the emulator's own, for SDKs to add to their command lines: whatever is read of
         // a job's options is an option that every SDK has.
-        Ok(Response::new(wire::DescribePipelineOptionsResponse::default()))
+        Ok(Response::new(
+            wire::DescribePipelineOptionsResponse::default(),
+        ))
     }
 }
 

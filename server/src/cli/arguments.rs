@@ -54,7 +54,7 @@ pub(super) struct Options {
     host: String,
     /// Where to keep the bucket and all else [default: ~/.local/share/dataflume, for `exec` a
     /// temporary folder].
-    #[arg(long, value_name = "DIR", env = "DATAFLUME_DATA_DIR", conflicts_with = "ephemeral")]
+    #[arg(long, value_name = "DIR", conflicts_with = "ephemeral")]
     data_dir: Option<PathBuf>,
     /// Keep nothing after the end.
     #[arg(long)]
@@ -187,7 +187,10 @@ mod tests {
             "",
         ] {
             let words = std::iter::once("dataflume").chain(line.split_whitespace());
-            assert!(Arguments::try_parse_from(words).is_err(), "{line:?} was accepted");
+            assert!(
+                Arguments::try_parse_from(words).is_err(),
+                "{line:?} was accepted"
+            );
         }
     }
 }

@@ -29,13 +29,23 @@ impl Banner<'_> {
             DataLocation::Ephemeral => "temporary, gone at the end".to_owned(),
         };
         let lines = [
-            ("Python", format!("--runner=PortableRunner --job_endpoint={endpoint}")),
-            ("Java", format!("--runner=PortableRunner --jobEndpoint={endpoint}")),
+            (
+                "Python",
+                format!("--runner=PortableRunner --job_endpoint={endpoint}"),
+            ),
+            (
+                "Java",
+                format!("--runner=PortableRunner --jobEndpoint={endpoint}"),
+            ),
             ("Go", format!("--runner=universal --endpoint={endpoint}")),
             ("Health", format!("http://{endpoint}/healthz")),
             ("Data", data),
         ];
-        let _ = writeln!(text, "Dataflume {} listens on {endpoint}", env!("CARGO_PKG_VERSION"));
+        let _ = writeln!(
+            text,
+            "Dataflume {} listens on {endpoint}",
+            env!("CARGO_PKG_VERSION")
+        );
         for (name, value) in lines {
             let _ = writeln!(text, "  {name:<8}{value}");
         }

@@ -47,8 +47,9 @@ impl Running {
         command: &[OsString],
         variables: &[(&str, String)],
     ) -> Result<Self, NotStarted> {
-        let (program, arguments) = command.split_first().ok_or_else(|| not_started(
-            io::Error::from(io::ErrorKind::NotFound), "no command"))?;
+        let (program, arguments) = command
+            .split_first()
+            .ok_or_else(|| not_started(io::Error::from(io::ErrorKind::NotFound), "no command"))?;
         let spawned = Command::new(program)
             .args(arguments)
             .envs(variables.iter().map(|(name, value)| (name, value)))
@@ -56,7 +57,10 @@ impl Running {
             .spawn();
         let child = spawned.map_err(|error| not_started(error, &program.to_string_lossy()))?;
         // It is there as long as nobody has waited for the child.
-        let id = child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or_default();
+        let id = child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .unwrap_or_default();
         let group = Pid::from_raw(id);
         let terminal = Lent::to(group);
         if terminal.is_some() {
@@ -72,7 +76,10 @@ impl Running {
 
     /// Waits for its end, passing on signals, and ends what it left behind. Gives its exit code.
     pub(super) async fn finish(mut self, signals: &mut Signals) -> anyhow::Result<u8> {
-        let status = self.wait(signals).await.context("the command can't be waited for")?;
+        let status = self
+            .wait(signals)
+            .await
+            .context("the command can't be waited for")?;
         self.end_rest().await;
         Ok(match (status.code(), status.signal()) {
             (Some(code), _) => u8::try_from(code).unwrap_or(u8::MAX),

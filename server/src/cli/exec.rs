@@ -43,7 +43,10 @@ fn expanded(command: &[OsString], server: &Server) -> Vec<OsString> {
         ("{port}", server.port().to_string()),
         ("{url}", format!("http://{endpoint}")),
     ];
-    command.iter().map(|argument| expand(argument, &values)).collect()
+    command
+        .iter()
+        .map(|argument| expand(argument, &values))
+        .collect()
 }
 
 fn expand(argument: &OsString, values: &[(&str, String)]) -> OsString {
@@ -61,9 +64,15 @@ mod tests {
 
     #[test]
     fn placeholders_are_put_in_and_all_else_is_left() {
-        let values = [("{endpoint}", "localhost:1".to_owned()), ("{port}", "1".to_owned())];
+        let values = [
+            ("{endpoint}", "localhost:1".to_owned()),
+            ("{port}", "1".to_owned()),
+        ];
         let expand = |text: &str| expand(&OsString::from(text), &values);
-        assert_eq!(expand("--job_endpoint={endpoint}"), "--job_endpoint=localhost:1");
+        assert_eq!(
+            expand("--job_endpoint={endpoint}"),
+            "--job_endpoint=localhost:1"
+        );
         assert_eq!(expand("{port}{port}{other}"), "11{other}");
     }
 }

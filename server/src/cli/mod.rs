@@ -13,7 +13,6 @@ mod terminal;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tracing::level_filters::LevelFilter;
 
 use arguments::{Arguments, Command};
 
@@ -25,9 +24,8 @@ const FAILED: u8 = 1;
 pub fn main() -> ExitCode {
     let command = Arguments::parse().command;
     match &command {
-        Command::Start(options) => logging::start(options, LevelFilter::INFO),
-        // The output is the command's.
-        Command::Exec { options, .. } => logging::start(options, LevelFilter::WARN),
+        Command::Start(options) => logging::start(options, logging::lasting()),
+        Command::Exec { options, .. } => logging::start(options, logging::passing()),
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

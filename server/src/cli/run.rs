@@ -18,7 +18,11 @@ pub(super) async fn server(options: &Options, server: ServerOptions) -> anyhow::
         driver: DriverOptions::default(),
     };
     let started = Server::start(server, |context| {
-        Arc::new(PipelineRunner::new(context.fn_api, context.instance, runner))
+        Arc::new(PipelineRunner::new(
+            context.fn_api,
+            context.instance,
+            runner,
+        ))
     });
     Ok(started.await?)
 }

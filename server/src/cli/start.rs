@@ -33,5 +33,7 @@ pub(super) async fn start(options: &Options) -> anyhow::Result<ExitCode> {
 /// Nobody has to be listening.
 fn print(text: &str) {
     let mut output = io::stdout().lock();
-    let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
+    let _ = output
+        .write_all(text.as_bytes())
+        .and_then(|()| output.flush());
 }

@@ -8,11 +8,16 @@ use crate::beam::ClientAuthority;
 
 /// Notes the authority in the request's extensions, if it says a port.
 pub(super) async fn note(mut request: Request) -> Request {
-    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    let host = request
+        .headers()
+        .get(HOST)
+        .and_then(|host| host.to_str().ok());
     let parsed = host.and_then(|host| host.parse::<Authority>().ok());
     let authority = request.uri().authority().cloned().or(parsed);
     if let Some(authority) = authority.filter(|authority| authority.port().is_some()) {
-        request.extensions_mut().insert(ClientAuthority(authority.to_string()));
+        request
+            .extensions_mut()
+            .insert(ClientAuthority(authority.to_string()));
     }
     request
 }

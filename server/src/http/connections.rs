@@ -24,6 +24,8 @@ const MAX_STREAMS: u32 = 100_000;
 const MAX_FRAME_BYTES: u32 = 256 << 10;
 /// Clients may send long metadata.
 const MAX_HEADER_BYTES: u32 = 256 << 10;
+/// A client that ends gives up all its calls at once.
+const MAX_RESETS: usize = 10_000;
 /// How much of a stream's answer may wait to be sent.
 const SEND_BUFFER_BYTES: usize = 1 << 20;
 /// How long to wait after a failed accept: the usual reason is a lack of file descriptors.
@@ -81,6 +83,8 @@ fn builder() -> Builder<TokioExecutor> {
         .max_concurrent_streams(MAX_STREAMS)
         .max_frame_size(MAX_FRAME_BYTES)
         .max_header_list_size(MAX_HEADER_BYTES)
+        .max_pending_accept_reset_streams(MAX_RESETS)
+        .max_local_error_reset_streams(MAX_RESETS)
         .max_send_buf_size(SEND_BUFFER_BYTES);
     builder
 }

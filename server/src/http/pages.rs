@@ -45,7 +45,6 @@ impl Health {
 }
 
 /// Everything on the port: the gRPC services and the pages.
-#[must_use]
 pub fn router(services: Routes, health: Health) -> Router {
     let pages = Router::new()
         .route("/healthz", get(async || "ok\n"))
@@ -69,7 +68,9 @@ async fn ready(State(health): State<Health>) -> (StatusCode, &'static str) {
 
 /// A method or route that nobody serves, told in the caller's protocol.
 async fn not_found(headers: HeaderMap, uri: Uri) -> Response {
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let content_type = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
     if content_type.is_some_and(|value| value.starts_with("application/grpc")) {
         let text = format!("this emulator has no gRPC method {}", uri.path());
         return tonic::Status::unimplemented(text).into_http::<axum::body::Body>();
@@ -88,18 +89,50 @@ async fn metrics(State(health): State<Health>) -> impl IntoResponse {
 fn exposition(health: &Health) -> String {
     let mut text = String::new();
     let jobs = health.jobs.jobs();
-    head(&mut text, "dataflume_jobs", "gauge", "Jobs that are known, by state.");
+    head(
+        &mut text,
+        "dataflume_jobs",
+        "gauge",
+        "Jobs that are known, by state.",
+    );
     for state in JobState::ALL {
         let count = jobs.iter().filter(|job| job.state() == state).count();
-        line(&mut text, &format!("dataflume_jobs{{state=\"{}\"}}", state.as_str()), count as f64);
+        line(
+            &mut text,
+            &format!("dataflume_jobs{{state=\"{}\"}}", state.as_str()),
+            count as f64,
+        );
     }
-    let started = health.started.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let started = health
+        .started
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     let connections = health.connections.load(Ordering::Relaxed);
     let single = [
-        ("dataflume_jobs_run_total", "counter", "Jobs run so far.", Some(health.jobs.total() as f64)),
-        ("dataflume_connections", "gauge", "Open connections.", Some(connections as f64)),
-        ("process_start_time_seconds", "gauge", "Start, in Unix time.", Some(started.as_secs_f64())),
-        ("process_resident_memory_bytes", "gauge", "Resident memory.", resident_bytes()),
+        (
+            "dataflume_jobs_run_total",
+            "counter",
+            "Jobs run so far.",
+            Some(health.jobs.total() as f64),
+        ),
+        (
+            "dataflume_connections",
+            "gauge",
+            "Open connections.",
+            Some(connections as f64),
+        ),
+        (
+            "process_start_time_seconds",
+            "gauge",
+            "Start, in Unix time.",
+            Some(started.as_secs_f64()),
+        ),
+        (
+            "process_resident_memory_bytes",
+            "gauge",
+            "Resident memory.",
+            resident_bytes(),
+        ),
     ];
     for (name, kind, help, value) in single {
         if let Some(value) = value {
@@ -122,7 +155,9 @@ fn line(text: &mut String, name: &str, value: f64) {
 /// Where the system tells it.
 fn resident_bytes() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024.0)
 }

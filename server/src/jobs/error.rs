@@ -11,10 +11,14 @@ pub enum JobError {
     #[error("there is no job with the id {0:?}: it was never run here, or was forgotten since")]
     UnknownJob(String),
     /// No pipeline was prepared under this id.
-    #[error("no pipeline was prepared under the id {0:?}, or it was given up since: prepare it again")]
+    #[error(
+        "no pipeline was prepared under the id {0:?}, or it was given up since: prepare it again"
+    )]
     UnknownPreparation(String),
     /// A preparation is good for one job.
-    #[error("the pipeline that was prepared under the id {0:?} was run already, as the job of that id")]
+    #[error(
+        "the pipeline that was prepared under the id {0:?} was run already, as the job of that id"
+    )]
     AlreadyRun(String),
     /// The pipeline can't run.
     #[error("{0}")]

@@ -157,7 +157,10 @@ impl Log {
     fn read(&self, place: u64) -> Option<(Entry, u64)> {
         let state = self.states.iter().find(|(at, _)| *at >= place);
         let messages = [&self.detail, &self.main].map(|ring| ring.first_from(place));
-        let message = messages.into_iter().flatten().min_by_key(|message| message.id);
+        let message = messages
+            .into_iter()
+            .flatten()
+            .min_by_key(|message| message.id);
         let (at, entry) = match (state, message) {
             (Some((at, event)), message) if message.is_none_or(|other| *at < other.id) => {
                 (*at, Entry::State(*event))
@@ -184,8 +187,9 @@ impl Ring {
     fn push(&mut self, message: Arc<JobMessage>) {
         self.bytes += message.text.len();
         self.messages.push_back(message);
-        let too_much =
-            |ring: &Self| ring.messages.len() > ring.limits.messages || ring.bytes > ring.limits.bytes;
+        let too_much = |ring: &Self| {
+            ring.messages.len() > ring.limits.messages || ring.bytes > ring.limits.bytes
+        };
         // One message is kept, whatever its size.
         while self.messages.len() > 1 && too_much(self) {
             if let Some(oldest) = self.messages.pop_front() {
@@ -289,7 +293,9 @@ mod tests {
         let all = told(&mut Listener::new(history)).await;
         assert_eq!(
             all,
-            ["stopped", "error", "...", "3", "4", "starting", "running", "done"]
+            [
+                "stopped", "error", "...", "3", "4", "starting", "running", "done"
+            ]
         );
     }
 

@@ -14,6 +14,9 @@ use super::message::Importance;
 use super::runner::{JobControl, JobMetrics};
 use super::state::{JobState, StateEvent};
 
+/// The log target of what jobs tell their users, who may read it elsewhere too.
+pub const MESSAGES_TARGET: &str = "job_messages";
+
 /// A job that was run. What is asked of it holds for any public API.
 pub struct Job {
     id: String,
@@ -165,10 +168,20 @@ impl Job {
             Ok(()) => info!(job_id = self.id, state = state.as_str(), "job state"),
             // Cancelling overtakes what the runner was about to say.
             Err(from @ JobState::Cancelling) => {
-                debug!(job_id = self.id, from = from.as_str(), to = state.as_str(), "state left out");
+                debug!(
+                    job_id = self.id,
+                    from = from.as_str(),
+                    to = state.as_str(),
+                    "state left out"
+                );
             }
             Err(from) => {
-                warn!(job_id = self.id, from = from.as_str(), to = state.as_str(), "no such move");
+                warn!(
+                    job_id = self.id,
+                    from = from.as_str(),
+                    to = state.as_str(),
+                    "no such move"
+                );
             }
         }
     }
@@ -176,10 +189,12 @@ impl Job {
     pub(super) fn say(&self, importance: Importance, text: String) {
         let job_id = self.id.as_str();
         match importance {
-            Importance::Debug | Importance::Detailed => debug!(job_id, "{text}"),
-            Importance::Basic => info!(job_id, "{text}"),
-            Importance::Warning => warn!(job_id, "{text}"),
-            Importance::Error => error!(job_id, "{text}"),
+            Importance::Debug | Importance::Detailed => {
+                debug!(target: MESSAGES_TARGET, job_id, "{text}");
+            }
+            Importance::Basic => info!(target: MESSAGES_TARGET, job_id, "{text}"),
+            Importance::Warning => warn!(target: MESSAGES_TARGET, job_id, "{text}"),
+            Importance::Error => error!(target: MESSAGES_TARGET, job_id, "{text}"),
         }
         self.history.say(importance, text);
     }

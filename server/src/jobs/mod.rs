@@ -18,7 +18,7 @@ mod state;
 
 pub use error::JobError;
 pub use history::{Entry, Listener};
-pub use job::Job;
+pub use job::{Job, MESSAGES_TARGET};
 pub use message::{Importance, JobMessage};
 pub use runner::{
     EnvironmentArtifacts, JobControl, JobEvents, JobMetrics, JobRunner, JobSpec, Refusal,

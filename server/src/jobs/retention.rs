@@ -56,7 +56,12 @@ mod tests {
             root_transform_ids: vec!["x".repeat(98)],
             ..Pipeline::default()
         };
-        let job = Job::new(id.to_owned(), String::new(), Arc::new(pipeline), Default::default());
+        let job = Job::new(
+            id.to_owned(),
+            String::new(),
+            Arc::new(pipeline),
+            Default::default(),
+        );
         assert_eq!(job.pipeline_bytes(), 100);
         if ended {
             job.report(JobState::Failed);
@@ -66,7 +71,12 @@ mod tests {
 
     #[test]
     fn the_oldest_ended_jobs_go() {
-        let jobs = [job("a", true), job("b", false), job("c", true), job("d", true)];
+        let jobs = [
+            job("a", true),
+            job("b", false),
+            job("c", true),
+            job("d", true),
+        ];
         let limits = |ended_jobs, pipeline_bytes| Retention {
             ended_jobs,
             pipeline_bytes,

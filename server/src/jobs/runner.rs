@@ -116,7 +116,10 @@ struct Reporter {
 impl Drop for Reporter {
     fn drop(&mut self) {
         if !self.job.state().is_terminal() {
-            warn!(job_id = self.job.id(), "the job's runner went away without ending it");
+            warn!(
+                job_id = self.job.id(),
+                "the job's runner went away without ending it"
+            );
             self.job.say(
                 Importance::Error,
                 "the job's runner went away without ending it: an error in the emulator".to_owned(),

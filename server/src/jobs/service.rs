@@ -121,9 +121,16 @@ impl JobService {
             pipeline: pipeline.clone(),
             options: request.options,
         });
-        let surplus = table.prepared.len().saturating_sub(Retention::default().preparations);
+        let surplus = table
+            .prepared
+            .len()
+            .saturating_sub(Retention::default().preparations);
         let given_up = table.prepared.drain(..surplus).map(|old| old.id).collect();
-        Ok(Preparation { id, pipeline, given_up })
+        Ok(Preparation {
+            id,
+            pipeline,
+            given_up,
+        })
     }
 
     /// Whether a pipeline was prepared under this id and was not run yet.
@@ -194,7 +201,10 @@ impl JobService {
             job.cancel();
         }
         let all = join_all(jobs.iter().map(|job| job.ended()));
-        if tokio::time::timeout(self.inner.options.shutdown_timeout, all).await.is_ok() {
+        if tokio::time::timeout(self.inner.options.shutdown_timeout, all)
+            .await
+            .is_ok()
+        {
             return Vec::new();
         }
         jobs.retain(running);
@@ -202,7 +212,10 @@ impl JobService {
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
-        self.inner.table.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .table
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -253,7 +266,11 @@ fn new_id(name: &str) -> String {
     let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
     let mut slug = words.join("-").to_ascii_lowercase();
     slug.truncate(MAX_SLUG);
-    let slug = if slug.is_empty() { "job" } else { slug.trim_end_matches('-') };
+    let slug = if slug.is_empty() {
+        "job"
+    } else {
+        slug.trim_end_matches('-')
+    };
     let unique = Uuid::new_v4().simple().to_string();
     format!("{slug}-{}", &unique[..12])
 }
@@ -267,7 +284,10 @@ mod tests {
         assert!(new_id("BeamApp/Root äö 1").starts_with("beamapp-root-1-"));
         assert!(new_id("//").starts_with("job-"));
         let long = new_id(&"a ".repeat(100));
-        assert!(long.len() <= MAX_SLUG + 13 && !long.contains("--"), "{long}");
+        assert!(
+            long.len() <= MAX_SLUG + 13 && !long.contains("--"),
+            "{long}"
+        );
         assert_ne!(new_id("a"), new_id("a"));
     }
 }

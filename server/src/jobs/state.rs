@@ -104,7 +104,10 @@ mod tests {
 
     #[test]
     fn nothing_leaves_a_terminal_state() {
-        for from in JobState::ALL.into_iter().filter(|state| state.is_terminal()) {
+        for from in JobState::ALL
+            .into_iter()
+            .filter(|state| state.is_terminal())
+        {
             assert!(JobState::ALL.iter().all(|to| !from.may_become(*to)));
         }
     }
@@ -113,7 +116,9 @@ mod tests {
     fn every_job_can_end_and_no_state_follows_itself() {
         for from in JobState::ALL {
             assert!(!from.may_become(from));
-            let ends = JobState::ALL.iter().any(|to| to.is_terminal() && from.may_become(*to));
+            let ends = JobState::ALL
+                .iter()
+                .any(|to| to.is_terminal() && from.may_become(*to));
             assert!(from.is_terminal() || ends, "{from:?} never ends");
         }
     }

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use dataflume_harness::pool::{self, Instance};
 use dataflume_storage::{Staging, Store};
@@ -15,6 +16,9 @@ use super::{DataLocation, ServerError, ServerOptions};
 
 /// The bucket that jobs' artifacts are staged into.
 const STAGING_BUCKET: &str = "dataflume-staging";
+
+/// How long the end of a server waits for its sweeps.
+const SWEEP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a server has open.
 pub(super) struct Data {
@@ -76,6 +80,10 @@ impl Data {
 
     /// Removes what is temporary, unless somebody still uses it.
     pub(super) async fn close(mut self) {
+        // However short a server lives, the files of those before it go.
+        let sweeps = async { while self.sweeps.join_next().await.is_some() {} };
+        // What is left then is for the next one.
+        let _ = tokio::time::timeout(SWEEP_TIMEOUT, sweeps).await;
         self.sweeps.shutdown().await;
     }
 }

@@ -171,7 +171,14 @@ mod tests {
     #[test]
     fn addresses_to_connect_to() {
         let hosts = ["localhost", "0.0.0.0", "::", "[::1]", "::1", "10.0.0.1"];
-        let expected = ["localhost", "localhost", "localhost", "[::1]", "[::1]", "10.0.0.1"];
+        let expected = [
+            "localhost",
+            "localhost",
+            "localhost",
+            "[::1]",
+            "[::1]",
+            "10.0.0.1",
+        ];
         assert_eq!(hosts.map(reachable), expected);
     }
 }

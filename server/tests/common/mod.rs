@@ -8,9 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dataflume::jobs::{
-    JobControl, JobEvents, JobMetrics, JobRunner, JobSpec, JobState, Refusal,
-};
+use dataflume::jobs::{JobControl, JobEvents, JobMetrics, JobRunner, JobSpec, JobState, Refusal};
 use dataflume::server::{DataLocation, Server, ServerOptions};
 use dataflume_proto::job::job_messages_response::Response as Content;
 use dataflume_proto::job::job_service_client::JobServiceClient;
@@ -128,7 +126,9 @@ impl TestServer {
         let folder = tempfile::tempdir().unwrap();
         let data = DataLocation::Folder(folder.path().to_owned());
         let given = runner.clone();
-        let server = Server::start(ServerOptions::new(0, data), |_| given).await.unwrap();
+        let server = Server::start(ServerOptions::new(0, data), |_| given)
+            .await
+            .unwrap();
         Self {
             server,
             runner,
@@ -149,7 +149,9 @@ pub(crate) type Client = JobServiceClient<Channel>;
 
 pub(crate) async fn client_of(url: &str) -> Client {
     let client = JobServiceClient::connect(url.to_owned()).await.unwrap();
-    client.max_decoding_message_size(usize::MAX).max_encoding_message_size(usize::MAX)
+    client
+        .max_decoding_message_size(usize::MAX)
+        .max_encoding_message_size(usize::MAX)
 }
 
 /// A pipeline with such root transforms.
@@ -170,7 +172,10 @@ pub(crate) async fn prepare(
         job_name: name.to_owned(),
         ..PrepareJobRequest::default()
     };
-    client.prepare(request).await.map(tonic::Response::into_inner)
+    client
+        .prepare(request)
+        .await
+        .map(tonic::Response::into_inner)
 }
 
 pub(crate) async fn run(client: &mut Client, preparation_id: &str) -> Result<String, Status> {
@@ -178,12 +183,17 @@ pub(crate) async fn run(client: &mut Client, preparation_id: &str) -> Result<Str
         preparation_id: preparation_id.to_owned(),
         ..RunJobRequest::default()
     };
-    client.run(request).await.map(|response| response.into_inner().job_id)
+    client
+        .run(request)
+        .await
+        .map(|response| response.into_inner().job_id)
 }
 
 /// Prepares and runs a small pipeline; gives the job's id.
 pub(crate) async fn submit(client: &mut Client) -> String {
-    let prepared = prepare(client, "test", pipeline(&["impulse"])).await.unwrap();
+    let prepared = prepare(client, "test", pipeline(&["impulse"]))
+        .await
+        .unwrap();
     run(client, &prepared.preparation_id).await.unwrap()
 }
 
@@ -194,14 +204,23 @@ pub(crate) fn state_request(id: &str) -> GetJobStateRequest {
 }
 
 pub(crate) async fn state(client: &mut Client, id: &str) -> WireState {
-    client.get_state(state_request(id)).await.unwrap().into_inner().state()
+    client
+        .get_state(state_request(id))
+        .await
+        .unwrap()
+        .into_inner()
+        .state()
 }
 
 pub(crate) async fn messages(client: &mut Client, id: &str) -> Streaming<JobMessagesResponse> {
     let request = JobMessagesRequest {
         job_id: id.to_owned(),
     };
-    client.get_message_stream(request).await.unwrap().into_inner()
+    client
+        .get_message_stream(request)
+        .await
+        .unwrap()
+        .into_inner()
 }
 
 /// The next entry of a message stream: a state's name, or a message's text. `None` at its end.
@@ -230,5 +249,7 @@ pub(crate) async fn rest(mut stream: Streaming<JobMessagesResponse>) -> Vec<Stri
 
 /// The future's result; fails the test if it takes for ever.
 pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future).await.expect("this takes for ever")
+    tokio::time::timeout(PATIENCE, future)
+        .await
+        .expect("this takes for ever")
 }

@@ -35,7 +35,10 @@ pub(super) fn streaming(
     bundle: &Bundle,
 ) -> Result<Box<Staged>, BundleFailure> {
     let codec = context.input_codec(stage)?;
-    let options = GroupingOptions::default();
+    // Triggers that count elements are asked at each of them where input is unbounded; in a batch,
+    // once per bundle.
+    let bounded = stage.inputs.iter().all(|input| context.plan.pcollection(*input).bounded);
+    let options = GroupingOptions { fire_at_every_element: !bounded };
     let grouper = Grouper::new(stage.id, group.windowing.clone(), codec, options);
     let grouper = grouper.map_err(data_failure)?;
     let work = GroupingWork {

@@ -80,8 +80,16 @@ impl Live {
                 return Ok(None);
             }
         };
-        let channel = response.channel_splits.iter().find(|split| split.transform_id == source);
-        let Some(channel) = channel.cloned() else { return Ok(None) };
+        let declined = response.channel_splits.is_empty()
+            && response.primary_roots.is_empty()
+            && response.residual_roots.is_empty();
+        if declined {
+            return Ok(None);
+        }
+        // Java leaves the transform's id out: a stage has one source.
+        let ours = |split: &&ChannelSplit| split.transform_id == source || split.transform_id.is_empty();
+        let channel = response.channel_splits.iter().find(ours).cloned();
+        let channel = channel.ok_or("the SDK split without saying where in the input")?;
         self.divide(context, &channel, &response, input).map(Some)
     }
 

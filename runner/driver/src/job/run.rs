@@ -240,6 +240,7 @@ impl Run {
     }
 
     fn tell(&mut self, input: Input) {
+        tracing::trace!(job_id = self.spec.id, ?input, "input");
         self.engine.handle(input, now());
         while let Some(action) = self.engine.poll_action() {
             self.act(action);
@@ -247,6 +248,7 @@ impl Run {
     }
 
     fn act(&mut self, action: Action) {
+        tracing::trace!(job_id = self.spec.id, ?action, "action");
         match action {
             Action::StartBundle(bundle) => self.start_bundle(bundle),
             Action::SplitBundle { bundle, fraction_of_remainder } => {

@@ -42,15 +42,15 @@ impl<'a> Check<'a> {
             None => {}
         }
         if above > MAX_DEPTH {
-            self.malformed(id, format!("is nested more than {MAX_DEPTH} levels deep"));
-            return 0;
+            // Whoever asked is too deep itself, and says so.
+            return MAX_DEPTH;
         }
         self.check(id, coder);
         self.levels.insert(id, None);
         let parts = &coder.component_coder_ids;
         let levels = parts.iter().map(|part| 1 + self.levels(part, above + 1)).max().unwrap_or(0);
         self.levels.insert(id, Some(levels));
-        if levels > MAX_DEPTH {
+        if levels > MAX_DEPTH && above == 0 {
             self.malformed(id, format!("is nested more than {MAX_DEPTH} levels deep"));
         }
         levels

@@ -53,7 +53,8 @@ impl Check<'_> {
             return;
         };
         self.keyed(node, input, "groups by key");
-        if let Ok(windowing) = self.components.strategy(&self.components.strategy_id(input).to_owned())
+        let strategy = self.components.strategy_id(input).to_owned();
+        if let Ok(windowing) = self.components.strategy(&strategy)
             && let WindowFn::Custom { urn, .. } = &windowing.window_fn
             && windowing.merge_status == MergeStatus::NeedsMerge
         {

@@ -132,7 +132,7 @@ fn compare(bundle: &BundleState, model: &Model) {
             let bag = model.bags.get(&cell).cloned().unwrap_or_default();
             assert_eq!(get(bundle, &at.bag("bag")), bag, "bag {cell:?}");
             let map = model.maps.get(&cell).cloned().unwrap_or_default();
-            let keys: Vec<u8> = map.keys().flat_map(Bytes::to_vec).collect();
+            let keys: Vec<u8> = map.keys().flat_map(|key| key.to_vec()).collect();
             assert_eq!(get(bundle, &at.map_keys()), keys, "keys {cell:?}");
             for key in ["", "k", "k\0", "k\0\u{1}", "\0"] {
                 let values = map.get(&text(key)).cloned().unwrap_or_default();
