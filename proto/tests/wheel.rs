@@ -48,12 +48,20 @@ fn ours() -> FileDescriptorSet {
 fn descriptors_are_those_of_the_wheel() {
     let theirs = FileDescriptorSet::decode(&ask_wheel("descriptors")[..]).unwrap();
     let differences = compare::differences(&ours(), &theirs);
-    assert!(differences.is_empty(), "apache-beam declares it differently:\n{}", differences.join("\n"));
+    assert!(
+        differences.is_empty(),
+        "apache-beam declares it differently:\n{}",
+        differences.join("\n")
+    );
 }
 
 #[test]
 fn urns_are_those_of_the_wheel() {
     let theirs = String::from_utf8(ask_wheel("urns")).unwrap();
     let differences = urns::differences(include_str!("../src/urn.rs"), &theirs);
-    assert!(differences.is_empty(), "apache-beam's URNs are others:\n{}", differences.join("\n"));
+    assert!(
+        differences.is_empty(),
+        "apache-beam's URNs are others:\n{}",
+        differences.join("\n")
+    );
 }

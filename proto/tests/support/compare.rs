@@ -9,8 +9,10 @@ use prost_types::{
 };
 
 /// Services of these packages must be declared in full.
-const WHOLE_PACKAGES: [&str; 2] =
-    ["org.apache.beam.model.job_management.v1", "org.apache.beam.model.fn_execution.v1"];
+const WHOLE_PACKAGES: [&str; 2] = [
+    "org.apache.beam.model.job_management.v1",
+    "org.apache.beam.model.fn_execution.v1",
+];
 /// Not Beam's: they come with the compiler.
 const NOT_OURS: &str = "google.protobuf";
 
@@ -33,7 +35,9 @@ impl<'a> Index<'a> {
                 index.add(package, message, syntax);
             }
             for each in &file.enum_type {
-                index.enums.insert(format!("{package}.{}", each.name()), each);
+                index
+                    .enums
+                    .insert(format!("{package}.{}", each.name()), each);
             }
             for service in &file.service {
                 let name = format!("{package}.{}", service.name());
@@ -103,7 +107,11 @@ impl Found {
 
     fn message(&mut self, name: &str, ours: &DescriptorProto, theirs: &DescriptorProto) {
         let map = |message: &DescriptorProto| {
-            message.options.as_ref().and_then(|options| options.map_entry).unwrap_or_default()
+            message
+                .options
+                .as_ref()
+                .and_then(|options| options.map_entry)
+                .unwrap_or_default()
         };
         self.compare(name, "being a map entry", &map(ours), &map(theirs));
         let ours: BTreeMap<_, _> = ours.field.iter().map(|f| field(ours, f)).collect();
@@ -145,7 +153,9 @@ struct Field {
 }
 
 fn field(message: &DescriptorProto, field: &FieldDescriptorProto) -> (String, Field) {
-    let oneof = field.oneof_index.and_then(|index| usize::try_from(index).ok());
+    let oneof = field
+        .oneof_index
+        .and_then(|index| usize::try_from(index).ok());
     let oneof = oneof.and_then(|index| message.oneof_decl.get(index));
     let declared = Field {
         number: field.number(),
@@ -160,7 +170,10 @@ fn field(message: &DescriptorProto, field: &FieldDescriptorProto) -> (String, Fi
 }
 
 fn values(of: &EnumDescriptorProto) -> BTreeMap<String, i32> {
-    of.value.iter().map(|value| (value.name().to_owned(), value.number())).collect()
+    of.value
+        .iter()
+        .map(|value| (value.name().to_owned(), value.number()))
+        .collect()
 }
 
 /// All of a method that shows on the wire.
@@ -179,5 +192,8 @@ fn methods(of: &ServiceDescriptorProto) -> BTreeMap<String, Method> {
         client_streaming: method.client_streaming(),
         server_streaming: method.server_streaming(),
     };
-    of.method.iter().map(|each| (each.name().to_owned(), method(each))).collect()
+    of.method
+        .iter()
+        .map(|each| (each.name().to_owned(), method(each)))
+        .collect()
 }

@@ -15,7 +15,11 @@ fn constants(source: &str) -> Vec<(String, String)> {
             let (name, value) = constant.split_once(": &str = ").unwrap_or((constant, ""));
             let value = value.trim().trim_matches(['"', ';']);
             // A comment that names another constant is as wrong as another text.
-            let from = if document.rsplit('.').next() == Some(name) { document } else { name };
+            let from = if document.rsplit('.').next() == Some(name) {
+                document
+            } else {
+                name
+            };
             constants.push((from.to_owned(), value.to_owned()));
             document = "";
         }
@@ -28,7 +32,9 @@ pub(crate) fn differences(source: &str, wheel: &str) -> Vec<String> {
     let mut theirs: BTreeMap<&str, &str> = BTreeMap::new();
     for (name, text) in wheel.lines().filter_map(|line| line.split_once('\t')) {
         // Without the package: names of messages are unique across Beam's.
-        let start = name.find(|c: char| c.is_ascii_uppercase()).unwrap_or_default();
+        let start = name
+            .find(|c: char| c.is_ascii_uppercase())
+            .unwrap_or_default();
         theirs.insert(&name[start..], text);
     }
     let check = |(from, text): (String, String)| match theirs.get(&*from) {
@@ -37,7 +43,10 @@ pub(crate) fn differences(source: &str, wheel: &str) -> Vec<String> {
         Some(_) => None,
     };
     let constants = constants(source);
-    assert!(!constants.is_empty(), "urn.rs declares no constant that could be read");
+    assert!(
+        !constants.is_empty(),
+        "urn.rs declares no constant that could be read"
+    );
     constants.into_iter().filter_map(check).collect()
 }
 

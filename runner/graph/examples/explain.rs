@@ -42,9 +42,14 @@ fn write_descriptors(plan: &Plan, folder: &std::path::Path) -> anyhow::Result<()
         let StageKind::Executable(executable) = &stage.kind else {
             continue;
         };
-        let truncation = executable.splittable.as_ref().and_then(|s| s.truncate.as_ref());
-        let descriptors =
-            [Some(&executable.descriptor), truncation.map(|truncation| &truncation.descriptor)];
+        let truncation = executable
+            .splittable
+            .as_ref()
+            .and_then(|s| s.truncate.as_ref());
+        let descriptors = [
+            Some(&executable.descriptor),
+            truncation.map(|truncation| &truncation.descriptor),
+        ];
         for descriptor in descriptors.into_iter().flatten() {
             std::fs::write(folder.join(&descriptor.id), descriptor.encode_to_vec())?;
         }

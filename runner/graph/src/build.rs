@@ -50,7 +50,12 @@ fn read_elsewhere(fused: &Fused) -> FxHashSet<String> {
         let nodes = || stage.iter().map(|index| &fused.nodes[*index]);
         let own: FxHashSet<&String> = nodes().flat_map(|node| node.outputs.values()).collect();
         for input in nodes().flat_map(|node| node.inputs.values()) {
-            read.extend(fused.union(input).into_iter().filter(|part| !own.contains(part)));
+            read.extend(
+                fused
+                    .union(input)
+                    .into_iter()
+                    .filter(|part| !own.contains(part)),
+            );
         }
     }
     read
@@ -92,7 +97,10 @@ impl Builder<'_> {
             None => Vec::new(),
         };
         let outputs = self.outputs(id, nodes);
-        let side_inputs = nodes.iter().flat_map(|node| self.side_inputs(node)).collect();
+        let side_inputs = nodes
+            .iter()
+            .flat_map(|node| self.side_inputs(node))
+            .collect();
         let kind = match &head.kind {
             NodeKind::Impulse => StageKind::Impulse,
             NodeKind::TestStream(payload) => StageKind::TestStream(TestStream {
@@ -104,8 +112,7 @@ impl Builder<'_> {
             NodeKind::Identity | NodeKind::Flatten | NodeKind::Refused => StageKind::Identity,
             NodeKind::Sdk => {
                 let environment = self.environment(&head.environment);
-                let stage =
-                    descriptor::stage(id, environment, nodes, &outputs, self.components);
+                let stage = descriptor::stage(id, environment, nodes, &outputs, self.components);
                 StageKind::Executable(Box::new(stage))
             }
         };
@@ -147,14 +154,20 @@ impl Builder<'_> {
 
     fn read(&self, pcollection: &str) -> Vec<PCollectionId> {
         let parts = self.fused.union(pcollection);
-        parts.iter().filter_map(|part| self.ids.get(part).copied()).collect()
+        parts
+            .iter()
+            .filter_map(|part| self.ids.get(part).copied())
+            .collect()
     }
 
     fn side_inputs(&mut self, node: &Node) -> Vec<SideInput> {
         use dataflume_proto::urn::standard_side_input_types::MULTIMAP;
         let mut side_inputs = Vec::new();
         for (tag, pcollection, declared) in node.side_inputs() {
-            let pattern = declared.access_pattern.as_ref().map_or("", |spec| spec.urn.as_str());
+            let pattern = declared
+                .access_pattern
+                .as_ref()
+                .map_or("", |spec| spec.urn.as_str());
             side_inputs.push(SideInput {
                 transform: node.id.clone(),
                 tag: tag.clone(),
@@ -183,7 +196,11 @@ impl Builder<'_> {
 
     /// Environments are numbered as they are first used.
     fn environment(&mut self, name: &str) -> EnvironmentId {
-        let known = self.plan.environments.iter().find(|environment| environment.name == name);
+        let known = self
+            .plan
+            .environments
+            .iter()
+            .find(|environment| environment.name == name);
         if let Some(known) = known {
             return known.id;
         }
@@ -191,7 +208,12 @@ impl Builder<'_> {
         self.plan.environments.push(Environment {
             id,
             name: name.to_owned(),
-            proto: self.components.environments.get(name).cloned().unwrap_or_default(),
+            proto: self
+                .components
+                .environments
+                .get(name)
+                .cloned()
+                .unwrap_or_default(),
         });
         id
     }
@@ -200,7 +222,10 @@ impl Builder<'_> {
 /// Over complete input, nothing is early and nothing late: what fires at the end of windows fires
 /// once.
 fn fires_once_at_the_end(windowing: &WindowingStrategy) -> bool {
-    matches!(windowing.trigger, Trigger::Default | Trigger::AfterEndOfWindow { early: None, .. })
+    matches!(
+        windowing.trigger,
+        Trigger::Default | Trigger::AfterEndOfWindow { early: None, .. }
+    )
 }
 
 fn tags(node: &Node, outputs: &[(String, PCollectionId)]) -> BTreeMap<String, PCollectionId> {
@@ -209,5 +234,8 @@ fn tags(node: &Node, outputs: &[(String, PCollectionId)]) -> BTreeMap<String, PC
         .iter()
         .filter_map(|(tag, name)| Some((tag, outputs.iter().find(|(n, _)| n == name)?.1)))
         .collect();
-    written.into_iter().map(|(tag, id)| (tag.clone(), id)).collect()
+    written
+        .into_iter()
+        .map(|(tag, id)| (tag.clone(), id))
+        .collect()
 }

@@ -24,7 +24,10 @@ impl Components {
     pub(crate) fn new(proto: &pipeline::Components) -> Self {
         let environments = ordered(&proto.environments);
         let canonical = |environment: &pipeline::Environment| {
-            environments.iter().find(|(_, other)| *other == environment).map(|(id, _)| id.clone())
+            environments
+                .iter()
+                .find(|(_, other)| *other == environment)
+                .map(|(id, _)| id.clone())
         };
         let canonical_environments = environments
             .iter()
@@ -41,12 +44,16 @@ impl Components {
 
     /// The PCollection's coder id as declared; empty if there is no such PCollection.
     pub(crate) fn coder_id(&self, pcollection: &str) -> &str {
-        self.pcollections.get(pcollection).map_or("", |p| p.coder_id.as_str())
+        self.pcollections
+            .get(pcollection)
+            .map_or("", |p| p.coder_id.as_str())
     }
 
     /// The PCollection's windowing strategy id; empty if there is no such PCollection.
     pub(crate) fn strategy_id(&self, pcollection: &str) -> &str {
-        self.pcollections.get(pcollection).map_or("", |p| p.windowing_strategy_id.as_str())
+        self.pcollections
+            .get(pcollection)
+            .map_or("", |p| p.windowing_strategy_id.as_str())
     }
 
     /// The id of the coder that the PCollection's elements have on the wire.
@@ -63,7 +70,10 @@ impl Components {
 
     /// The id of the coder that a strategy's windows have on the wire.
     pub(crate) fn wire_window_coder_id(&mut self, strategy: &str) -> String {
-        let id = self.strategies.get(strategy).map_or("", |s| s.window_coder_id.as_str());
+        let id = self
+            .strategies
+            .get(strategy)
+            .map_or("", |s| s.window_coder_id.as_str());
         let id = id.to_owned();
         self.coders.wire_window(&id)
     }
@@ -95,12 +105,20 @@ impl Components {
         }
         let like = self.pcollections.get(like).cloned().unwrap_or_default();
         let unique_name = id.clone();
-        self.pcollections
-            .insert(id.clone(), pipeline::PCollection { unique_name, coder_id, ..like });
+        self.pcollections.insert(
+            id.clone(),
+            pipeline::PCollection {
+                unique_name,
+                coder_id,
+                ..like
+            },
+        );
         id
     }
 }
 
 fn ordered<V: Clone>(map: &HashMap<String, V>) -> BTreeMap<String, V> {
-    map.iter().map(|(id, value)| (id.clone(), value.clone())).collect()
+    map.iter()
+        .map(|(id, value)| (id.clone(), value.clone()))
+        .collect()
 }

@@ -16,9 +16,7 @@ use prost::Message;
 
 use crate::components::Components;
 use crate::node::Node;
-use crate::plan::{
-    ExecutableStage, KeyedStage, Splittable, TimeDomain, TimerFamily, Truncation,
-};
+use crate::plan::{ExecutableStage, KeyedStage, Splittable, TimeDomain, TimerFamily, Truncation};
 
 /// The local name of what a port reads or writes.
 const PORT: &str = "out";
@@ -48,8 +46,13 @@ pub(crate) fn stage(
         environment,
         source,
         sinks,
-        keyed: head.is_stateful().then(|| keyed(head, input, components)).flatten(),
-        splittable: head.processes_restrictions().then(|| splittable(id, head, input, components)),
+        keyed: head
+            .is_stateful()
+            .then(|| keyed(head, input, components))
+            .flatten(),
+        splittable: head
+            .processes_restrictions()
+            .then(|| splittable(id, head, input, components)),
         requires_time_sorted_input: payloads().any(|payload| payload.requires_time_sorted_input),
         requires_stable_input: payloads().any(|payload| payload.requires_stable_input),
         finalization: payloads().any(|payload| payload.requests_finalization),
@@ -70,7 +73,11 @@ fn keyed(head: &Node, input: &str, components: &mut Components) -> Option<KeyedS
     let expiration = &par_do.on_window_expiration_timer_family_spec;
     Some(KeyedStage {
         transform: head.id.clone(),
-        states: par_do.state_specs.iter().map(|(id, spec)| (id.clone(), spec.clone())).collect(),
+        states: par_do
+            .state_specs
+            .iter()
+            .map(|(id, spec)| (id.clone(), spec.clone()))
+            .collect(),
         timers: par_do
             .timer_family_specs
             .iter()
@@ -84,7 +91,10 @@ fn keyed(head: &Node, input: &str, components: &mut Components) -> Option<KeyedS
 fn splittable(id: StageId, head: &Node, input: &str, components: &mut Components) -> Splittable {
     Splittable {
         process_transform: head.id.clone(),
-        unbounded: head.outputs.values().any(|output| !components.is_bounded(output)),
+        unbounded: head
+            .outputs
+            .values()
+            .any(|output| !components.is_bounded(output)),
         truncate: truncation(id, head, input, components),
     }
 }
@@ -97,7 +107,10 @@ fn truncation(
     components: &mut Components,
 ) -> Option<Box<Truncation>> {
     let capabilities = &components.environments.get(&head.environment)?.capabilities;
-    if !capabilities.iter().any(|capability| capability == sdf::TRUNCATE_SIZED_RESTRICTION) {
+    if !capabilities
+        .iter()
+        .any(|capability| capability == sdf::TRUNCATE_SIZED_RESTRICTION)
+    {
         return None;
     }
     let truncated = components.add_pcollection(
@@ -116,7 +129,11 @@ fn truncation(
     draft.node(&node);
     let source = draft.source(input);
     let sink = draft.sink(&truncated);
-    Some(Box::new(Truncation { descriptor: draft.finish(), source, sink }))
+    Some(Box::new(Truncation {
+        descriptor: draft.finish(),
+        source,
+        sink,
+    }))
 }
 
 /// A descriptor under construction.
@@ -136,7 +153,11 @@ impl<'a> Draft<'a> {
             environments: environments.into_iter().collect(),
             ..ProcessBundleDescriptor::default()
         };
-        Self { components, descriptor, coders: BTreeSet::new() }
+        Self {
+            components,
+            descriptor,
+            coders: BTreeSet::new(),
+        }
     }
 
     fn node(&mut self, node: &Node) {
@@ -158,14 +179,19 @@ impl<'a> Draft<'a> {
         };
         let transform = PTransform {
             unique_name: node.name.clone(),
-            spec: Some(FunctionSpec { urn: node.urn.clone(), payload }),
+            spec: Some(FunctionSpec {
+                urn: node.urn.clone(),
+                payload,
+            }),
             inputs: to_map(&node.inputs),
             outputs: to_map(&node.outputs),
             environment_id: node.environment.clone(),
             annotations: node.annotations.clone(),
             ..PTransform::default()
         };
-        self.descriptor.transforms.insert(node.id.clone(), transform);
+        self.descriptor
+            .transforms
+            .insert(node.id.clone(), transform);
     }
 
     /// The payload, with coders for state and timers that the runner can parse.
@@ -201,7 +227,11 @@ impl<'a> Draft<'a> {
         let strategy = self.components.strategy_id(input).to_owned();
         let window = self.components.wire_window_coder_id(&strategy);
         let name = format!("timer_{key}_{window}");
-        Some(self.components.coders.add(&name, standard_coders::TIMER, &[&key, &window]))
+        Some(
+            self.components
+                .coders
+                .add(&name, standard_coders::TIMER, &[&key, &window]),
+        )
     }
 
     /// Adds the PCollection, with the wire's coder if it comes over the wire.
@@ -218,7 +248,9 @@ impl<'a> Draft<'a> {
         self.coders.insert(pcollection.coder_id.clone());
         self.strategy(&pcollection.windowing_strategy_id);
         pcollection.display_data.clear();
-        self.descriptor.pcollections.insert(id.to_owned(), pcollection);
+        self.descriptor
+            .pcollections
+            .insert(id.to_owned(), pcollection);
     }
 
     fn strategy(&mut self, id: &str) {
@@ -230,7 +262,9 @@ impl<'a> Draft<'a> {
         };
         strategy.window_coder_id = self.components.wire_window_coder_id(id);
         self.coders.insert(strategy.window_coder_id.clone());
-        self.descriptor.windowing_strategies.insert(id.to_owned(), strategy);
+        self.descriptor
+            .windowing_strategies
+            .insert(id.to_owned(), strategy);
     }
 
     fn source(&mut self, pcollection: &str) -> String {
@@ -260,7 +294,10 @@ impl<'a> Draft<'a> {
             &[&value, &window],
         );
         self.coders.insert(coder_id.clone());
-        let port = RemoteGrpcPort { api_service_descriptor: None, coder_id };
+        let port = RemoteGrpcPort {
+            api_service_descriptor: None,
+            coder_id,
+        };
         PTransform {
             unique_name: id.to_owned(),
             spec: Some(FunctionSpec {

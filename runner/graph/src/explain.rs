@@ -20,10 +20,14 @@ impl Plan {
     pub fn explain(&self) -> String {
         let mut text = String::new();
         for environment in &self.environments {
-            line(&mut text, 0, &format!(
-                "{} {} {}",
-                environment.id, environment.name, environment.proto.urn
-            ));
+            line(
+                &mut text,
+                0,
+                &format!(
+                    "{} {} {}",
+                    environment.id, environment.name, environment.proto.urn
+                ),
+            );
         }
         for stage in &self.stages {
             self.stage_text(&mut text, stage);
@@ -52,10 +56,17 @@ impl Plan {
                 AccessPattern::Iterable => "iterable",
                 AccessPattern::Multimap => "multimap",
             };
-            let name = self.transform_names.get(&side.transform).unwrap_or(&side.transform);
+            let name = self
+                .transform_names
+                .get(&side.transform)
+                .unwrap_or(&side.transform);
             let pcollections = ids(&side.pcollections);
             let tag = &side.tag;
-            line(text, 1, &format!("side input {tag:?} of {name}: {pattern} {pcollections}"));
+            line(
+                text,
+                1,
+                &format!("side input {tag:?} of {name}: {pattern} {pcollections}"),
+            );
         }
     }
 
@@ -63,18 +74,33 @@ impl Plan {
         for id in in_order(stage) {
             let transform = &stage.descriptor.transforms[id];
             let urn = transform.spec.as_ref().map_or("", |spec| spec.urn.as_str());
-            line(text, 1, &format!("{} [{}]", transform.unique_name, short(urn)));
+            line(
+                text,
+                1,
+                &format!("{} [{}]", transform.unique_name, short(urn)),
+            );
         }
         if let Some(keyed) = &stage.keyed {
             line(text, 1, &keyed_text(keyed));
         }
         if let Some(splittable) = &stage.splittable {
-            let output = if splittable.unbounded { "unbounded" } else { "bounded" };
-            let drain = if splittable.truncate.is_some() { ", can be truncated" } else { "" };
+            let output = if splittable.unbounded {
+                "unbounded"
+            } else {
+                "bounded"
+            };
+            let drain = if splittable.truncate.is_some() {
+                ", can be truncated"
+            } else {
+                ""
+            };
             line(text, 1, &format!("splittable, {output}{drain}"));
         }
         let facts = [
-            (stage.requires_time_sorted_input, "requires time-sorted input"),
+            (
+                stage.requires_time_sorted_input,
+                "requires time-sorted input",
+            ),
             (stage.requires_stable_input, "requires stable input"),
             (stage.finalization, "finalizes bundles"),
         ];
@@ -107,8 +133,11 @@ fn in_order(stage: &ExecutableStage) -> Vec<&str> {
             readers.entry(input).or_default().insert(id);
         }
     }
-    let written: BTreeSet<&str> =
-        transforms.values().flat_map(|t| t.outputs.values()).map(String::as_str).collect();
+    let written: BTreeSet<&str> = transforms
+        .values()
+        .flat_map(|t| t.outputs.values())
+        .map(String::as_str)
+        .collect();
     let mut missing: BTreeMap<&str, usize> = transforms
         .iter()
         .map(|(id, transform)| {
@@ -116,8 +145,11 @@ fn in_order(stage: &ExecutableStage) -> Vec<&str> {
             (*id, inputs.intersection(&written).count())
         })
         .collect();
-    let mut ready: BTreeSet<&str> =
-        missing.iter().filter(|(_, missing)| **missing == 0).map(|(id, _)| *id).collect();
+    let mut ready: BTreeSet<&str> = missing
+        .iter()
+        .filter(|(_, missing)| **missing == 0)
+        .map(|(id, _)| *id)
+        .collect();
     let mut order = Vec::with_capacity(transforms.len());
     while let Some(id) = ready.pop_first() {
         order.push(id);
@@ -137,7 +169,9 @@ fn in_order(stage: &ExecutableStage) -> Vec<&str> {
 fn kind(kind: &StageKind) -> String {
     match kind {
         StageKind::Impulse => "impulse".to_owned(),
-        StageKind::TestStream(stream) => format!("test stream of {} events", stream.payload.events.len()),
+        StageKind::TestStream(stream) => {
+            format!("test stream of {} events", stream.payload.events.len())
+        }
         StageKind::GroupByKey(group) => group_text(group),
         StageKind::Identity => "identity".to_owned(),
         StageKind::Executable(stage) => format!("in {}", stage.environment),
@@ -145,7 +179,11 @@ fn kind(kind: &StageKind) -> String {
 }
 
 fn group_text(group: &GroupByKey) -> String {
-    let when = if group.at_end_of_input { "at end of input" } else { "as triggered" };
+    let when = if group.at_end_of_input {
+        "at end of input"
+    } else {
+        "as triggered"
+    };
     format!("group by key {when}, {}", windowing(&group.windowing))
 }
 
@@ -175,7 +213,11 @@ fn pcollection_text(pcollection: &PCollection) -> String {
         pcollection.name,
         coder(&pcollection.coder.to_string()),
         windowing(&pcollection.windowing),
-        if pcollection.bounded { "" } else { ", unbounded" },
+        if pcollection.bounded {
+            ""
+        } else {
+            ", unbounded"
+        },
     )
 }
 
@@ -185,8 +227,15 @@ fn windowing(strategy: &WindowingStrategy) -> String {
         WindowFn::Fixed { size_ms, offset_ms } => {
             format!("fixed windows of {size_ms} ms{}", offset(*offset_ms))
         }
-        WindowFn::Sliding { size_ms, period_ms, offset_ms } => {
-            format!("sliding windows of {size_ms} ms every {period_ms} ms{}", offset(*offset_ms))
+        WindowFn::Sliding {
+            size_ms,
+            period_ms,
+            offset_ms,
+        } => {
+            format!(
+                "sliding windows of {size_ms} ms every {period_ms} ms{}",
+                offset(*offset_ms)
+            )
         }
         WindowFn::Sessions { gap_ms } => format!("sessions with gap {gap_ms} ms"),
         WindowFn::Custom { urn, .. } => format!("windows of {urn}"),
@@ -204,14 +253,21 @@ fn windowing(strategy: &WindowingStrategy) -> String {
 }
 
 fn offset(offset_ms: i64) -> String {
-    if offset_ms == 0 { String::new() } else { format!(" offset {offset_ms} ms") }
+    if offset_ms == 0 {
+        String::new()
+    } else {
+        format!(" offset {offset_ms} ms")
+    }
 }
 
 fn ids(ids: &[PCollectionId]) -> String {
     if ids.is_empty() {
         return "nothing".to_owned();
     }
-    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    ids.iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// `beam:transform:pardo:v1` -> `pardo`.

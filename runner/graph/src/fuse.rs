@@ -31,17 +31,27 @@ impl Fused {
 }
 
 fn resolve(unions: &FxHashMap<String, Vec<String>>, pcollection: &str) -> Vec<String> {
-    unions.get(pcollection).cloned().unwrap_or_else(|| vec![pcollection.to_owned()])
+    unions
+        .get(pcollection)
+        .cloned()
+        .unwrap_or_else(|| vec![pcollection.to_owned()])
 }
 
 /// Puts nodes, which are in topological order, into stages.
 pub(crate) fn fuse(mut nodes: Vec<Node>, enabled: bool) -> Fused {
-    let mut fusion = Fusion { enabled, ..Fusion::default() };
+    let mut fusion = Fusion {
+        enabled,
+        ..Fusion::default()
+    };
     for (index, node) in nodes.iter_mut().enumerate() {
         fusion.place(index, node);
     }
     let stages = fusion.sorted();
-    Fused { nodes, stages, unions: fusion.unions }
+    Fused {
+        nodes,
+        stages,
+        unions: fusion.unions,
+    }
 }
 
 #[derive(Debug, Default)]
@@ -69,7 +79,10 @@ struct Draft {
 impl Fusion {
     fn place(&mut self, index: usize, node: &mut Node) {
         if node.kind == NodeKind::Flatten && !self.flattens_within_a_stage(node) {
-            let parts = node.inputs.values().flat_map(|input| resolve(&self.unions, input));
+            let parts = node
+                .inputs
+                .values()
+                .flat_map(|input| resolve(&self.unions, input));
             let parts: Vec<String> = parts.collect();
             for output in node.outputs.values() {
                 self.unions.insert(output.clone(), parts.clone());
@@ -78,7 +91,10 @@ impl Fusion {
         }
         let stage = self.home(node).unwrap_or_else(|| {
             let environment = (node.kind == NodeKind::Sdk).then(|| node.environment.clone());
-            self.stages.push(Draft { environment, ..Draft::default() });
+            self.stages.push(Draft {
+                environment,
+                ..Draft::default()
+            });
             let stage = self.stages.len() - 1;
             if let Some(reading) = reading(node) {
                 self.readers.insert(reading, stage);
@@ -102,7 +118,10 @@ impl Fusion {
     /// Makes the flatten one that an SDK runs, if it can stay within a stage.
     fn flattens_within_a_stage(&self, node: &mut Node) -> bool {
         let inputs: BTreeSet<&String> = node.inputs.values().collect();
-        let mut stages = node.inputs.values().map(|input| self.direct_producer(input));
+        let mut stages = node
+            .inputs
+            .values()
+            .map(|input| self.direct_producer(input));
         let Some(Some(stage)) = stages.next() else {
             return false;
         };
@@ -125,13 +144,16 @@ impl Fusion {
             return None;
         }
         let (_, input) = node.main_input()?;
-        self.with_producer(node, input).or_else(|| self.with_sibling(node))
+        self.with_producer(node, input)
+            .or_else(|| self.with_sibling(node))
     }
 
     fn with_producer(&self, node: &Node, input: &str) -> Option<usize> {
         let stage = self.direct_producer(input)?;
         let same_environment = self.stages[stage].environment.as_ref() == Some(&node.environment);
-        let mut sides = node.side_inputs().flat_map(|(_, side, _)| self.sources(side));
+        let mut sides = node
+            .side_inputs()
+            .flat_map(|(_, side, _)| self.sources(side));
         (same_environment && !sides.any(|side| self.depends(side, stage))).then_some(stage)
     }
 
@@ -150,7 +172,10 @@ impl Fusion {
     /// The stages that write what a reader of this PCollection reads.
     fn sources(&self, pcollection: &str) -> Vec<usize> {
         let parts = resolve(&self.unions, pcollection);
-        parts.iter().filter_map(|part| self.direct_producer(part)).collect()
+        parts
+            .iter()
+            .filter_map(|part| self.direct_producer(part))
+            .collect()
     }
 
     /// Whether a stage is another, or needs its results.
@@ -161,7 +186,12 @@ impl Fusion {
             if next == on {
                 return true;
             }
-            open.extend(self.stages[next].upstream.iter().filter(|up| seen.insert(**up)));
+            open.extend(
+                self.stages[next]
+                    .upstream
+                    .iter()
+                    .filter(|up| seen.insert(**up)),
+            );
         }
         false
     }
@@ -173,7 +203,10 @@ impl Fusion {
         for stage in 0..self.stages.len() {
             self.visit(stage, &mut done, &mut order);
         }
-        order.into_iter().map(|stage| std::mem::take(&mut self.stages[stage].nodes)).collect()
+        order
+            .into_iter()
+            .map(|stage| std::mem::take(&mut self.stages[stage].nodes))
+            .collect()
     }
 
     fn visit(&self, stage: usize, done: &mut BTreeSet<usize>, order: &mut Vec<usize>) {

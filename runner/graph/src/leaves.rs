@@ -1,8 +1,6 @@
 //! From the pipeline's tree of composites to the leaves that are executed.
 
-use dataflume_proto::pipeline::{
-    PTransform, ParDoPayload, Pipeline, TestStreamPayload,
-};
+use dataflume_proto::pipeline::{PTransform, ParDoPayload, Pipeline, TestStreamPayload};
 use dataflume_proto::urn::{
     composites, deprecated_primitives, primitives, splittable_par_do_components as sdf,
 };
@@ -22,10 +20,22 @@ const NOT_RUN_HERE: [(&str, &str); 5] = [
         "this is the deprecated primitive Read; let the SDK use splittable DoFns instead (remove the \
          experiment use_deprecated_read)",
     ),
-    (composites::PUBSUB_READ, "reading Pub/Sub on the runner is not supported"),
-    (composites::PUBSUB_WRITE, "writing Pub/Sub on the runner is not supported"),
-    (composites::PUBSUB_WRITE_V2, "writing Pub/Sub on the runner is not supported"),
-    (composites::WRITE_FILES, "writing files on the runner is not supported; the SDK must expand it"),
+    (
+        composites::PUBSUB_READ,
+        "reading Pub/Sub on the runner is not supported",
+    ),
+    (
+        composites::PUBSUB_WRITE,
+        "writing Pub/Sub on the runner is not supported",
+    ),
+    (
+        composites::PUBSUB_WRITE_V2,
+        "writing Pub/Sub on the runner is not supported",
+    ),
+    (
+        composites::WRITE_FILES,
+        "writing files on the runner is not supported; the SDK must expand it",
+    ),
 ];
 
 /// The leaves in the order of the tree.
@@ -52,15 +62,26 @@ pub(crate) fn collect(
 /// The declared roots; where an SDK declares none, whatever is nobody's part.
 fn roots(pipeline: &Pipeline) -> Vec<&str> {
     if !pipeline.root_transform_ids.is_empty() {
-        return pipeline.root_transform_ids.iter().map(String::as_str).collect();
+        return pipeline
+            .root_transform_ids
+            .iter()
+            .map(String::as_str)
+            .collect();
     }
     let Some(components) = &pipeline.components else {
         return Vec::new();
     };
-    let parts: FxHashSet<&String> =
-        components.transforms.values().flat_map(|transform| &transform.subtransforms).collect();
-    let mut roots: Vec<&str> =
-        components.transforms.keys().filter(|id| !parts.contains(id)).map(String::as_str).collect();
+    let parts: FxHashSet<&String> = components
+        .transforms
+        .values()
+        .flat_map(|transform| &transform.subtransforms)
+        .collect();
+    let mut roots: Vec<&str> = components
+        .transforms
+        .keys()
+        .filter(|id| !parts.contains(id))
+        .map(String::as_str)
+        .collect();
     roots.sort_unstable();
     roots
 }
@@ -82,9 +103,13 @@ impl<'a> Walk<'a> {
             self.problems.malformed(parent, id, reason);
             return;
         };
-        let at = At { id, name: &transform.unique_name };
+        let at = At {
+            id,
+            name: &transform.unique_name,
+        };
         if !self.visited.insert(id) {
-            self.problems.malformed(at, id, "is a part of more than one transform");
+            self.problems
+                .malformed(at, id, "is a part of more than one transform");
             return;
         }
         match urn(transform) {
@@ -124,7 +149,10 @@ impl<'a> Walk<'a> {
             return false;
         };
         let coders = &self.components.coders;
-        let same = coders.same(self.components.coder_id(input), self.components.coder_id(output));
+        let same = coders.same(
+            self.components.coder_id(input),
+            self.components.coder_id(output),
+        );
         transform.inputs.len() == 1 && (same || transform.subtransforms.is_empty())
     }
 
@@ -139,18 +167,27 @@ impl<'a> Walk<'a> {
         match TestStreamPayload::decode(spec.payload) {
             Ok(payload) => self.push(id, transform, NodeKind::TestStream(payload)),
             Err(error) => {
-                let at = At { id, name: &transform.unique_name };
-                self.problems.malformed(at, spec.urn, format!("its payload is broken: {error}"));
+                let at = At {
+                    id,
+                    name: &transform.unique_name,
+                };
+                self.problems
+                    .malformed(at, spec.urn, format!("its payload is broken: {error}"));
                 self.push(id, transform, NodeKind::Refused);
             }
         }
     }
 
     fn leaf(&mut self, id: &str, transform: &PTransform) {
-        let at = At { id, name: &transform.unique_name };
+        let at = At {
+            id,
+            name: &transform.unique_name,
+        };
         let urn = urn(transform);
-        let adds_nothing =
-            transform.outputs.values().all(|out| transform.inputs.values().any(|input| input == out));
+        let adds_nothing = transform
+            .outputs
+            .values()
+            .all(|out| transform.inputs.values().any(|input| input == out));
         // A composite that only hands through what it was given, or a bare name.
         if adds_nothing && (urn.is_empty() || !transform.outputs.is_empty()) {
             return;
@@ -161,7 +198,8 @@ impl<'a> Walk<'a> {
             return;
         }
         if let Some((_, reason)) = NOT_RUN_HERE.iter().find(|(known, _)| *known == urn) {
-            self.problems.add(ProblemKind::UnsupportedTransform, at, urn, *reason);
+            self.problems
+                .add(ProblemKind::UnsupportedTransform, at, urn, *reason);
             self.push(id, transform, NodeKind::Refused);
             return;
         }
@@ -169,7 +207,8 @@ impl<'a> Walk<'a> {
             let value = if urn.is_empty() { "no URN" } else { urn };
             let reason = "has no environment to run in and is none of the runner's transforms; a \
                           cross-language transform must be expanded before the pipeline is submitted";
-            self.problems.add(ProblemKind::UnknownTransform, at, value, reason);
+            self.problems
+                .add(ProblemKind::UnknownTransform, at, value, reason);
             self.push(id, transform, NodeKind::Refused);
             return;
         }
@@ -178,7 +217,8 @@ impl<'a> Walk<'a> {
             match ParDoPayload::decode(node.payload.clone()) {
                 Ok(payload) => node.par_do = Some(Box::new(payload)),
                 Err(error) => {
-                    self.problems.malformed(at, urn, format!("its payload is broken: {error}"));
+                    self.problems
+                        .malformed(at, urn, format!("its payload is broken: {error}"));
                     node.kind = NodeKind::Refused;
                 }
             }

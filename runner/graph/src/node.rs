@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
-use dataflume_proto::pipeline::{
-    self, CombinePayload, ParDoPayload, SideInput, TestStreamPayload,
-};
+use dataflume_proto::pipeline::{self, CombinePayload, ParDoPayload, SideInput, TestStreamPayload};
 use dataflume_proto::urn::{composites, primitives, splittable_par_do_components as sdf};
 
 use crate::refusal::At;
@@ -64,7 +62,10 @@ impl Node {
     }
 
     pub(crate) fn at(&self) -> At<'_> {
-        At { id: &self.id, name: &self.name }
+        At {
+            id: &self.id,
+            name: &self.name,
+        }
     }
 
     pub(crate) fn side_input(&self, tag: &str) -> Option<&SideInput> {
@@ -73,7 +74,9 @@ impl Node {
 
     /// Tag and PCollection of every input that is not a side input.
     pub(crate) fn main_inputs(&self) -> impl Iterator<Item = (&String, &String)> {
-        self.inputs.iter().filter(|(tag, _)| self.side_input(tag).is_none())
+        self.inputs
+            .iter()
+            .filter(|(tag, _)| self.side_input(tag).is_none())
     }
 
     /// Tag and PCollection of the first main input, which is the only one of all but flattens.
@@ -83,7 +86,9 @@ impl Node {
 
     /// Tag, PCollection and declaration of every side input.
     pub(crate) fn side_inputs(&self) -> impl Iterator<Item = (&String, &String, &SideInput)> {
-        self.inputs.iter().filter_map(|(tag, id)| Some((tag, id, self.side_input(tag)?)))
+        self.inputs
+            .iter()
+            .filter_map(|(tag, id)| Some((tag, id, self.side_input(tag)?)))
     }
 
     pub(crate) fn is_stateful(&self) -> bool {
@@ -94,7 +99,9 @@ impl Node {
     }
 
     pub(crate) fn is_splittable(&self) -> bool {
-        self.par_do.as_ref().is_some_and(|par_do| !par_do.restriction_coder_id.is_empty())
+        self.par_do
+            .as_ref()
+            .is_some_and(|par_do| !par_do.restriction_coder_id.is_empty())
     }
 
     pub(crate) fn processes_restrictions(&self) -> bool {
@@ -120,5 +127,7 @@ impl Node {
 }
 
 pub(crate) fn sorted(map: &HashMap<String, String>) -> BTreeMap<String, String> {
-    map.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+    map.iter()
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
 }

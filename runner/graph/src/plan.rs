@@ -114,7 +114,13 @@ pub struct TestStream {
 impl TestStream {
     /// The PCollection that an event's tag means. SDKs leave the tag empty where there is but one.
     pub fn output(&self, tag: &str) -> Option<PCollectionId> {
-        let only = || if self.tags.len() == 1 { self.tags.values().next() } else { None };
+        let only = || {
+            if self.tags.len() == 1 {
+                self.tags.values().next()
+            } else {
+                None
+            }
+        };
         self.tags.get(tag).or_else(only).copied()
     }
 }

@@ -97,7 +97,10 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.problems.len();
         let things = if count == 1 { "thing" } else { "things" };
-        write!(f, "the pipeline can't be run: {count} {things} in it are not possible")?;
+        write!(
+            f,
+            "the pipeline can't be run: {count} {things} in it are not possible"
+        )?;
         for problem in &self.problems {
             write!(f, "\n- {problem}")?;
         }
@@ -107,13 +110,24 @@ impl fmt::Display for Refusal {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind, transform, name, value, reason } = self;
+        let Self {
+            kind,
+            transform,
+            name,
+            value,
+            reason,
+        } = self;
         match (transform.is_empty(), name == transform) {
             (true, _) => write!(f, "pipeline")?,
             (false, true) => write!(f, "transform {name:?}")?,
             (false, false) => write!(f, "transform {name:?} (id {transform:?})")?,
         }
-        write!(f, ": {value}: {reason} [{}, see {}]", kind.code(), kind.help())
+        write!(
+            f,
+            ": {value}: {reason} [{}, see {}]",
+            kind.code(),
+            kind.help()
+        )
     }
 }
 
@@ -157,12 +171,20 @@ impl Problems {
 
     /// Whether later passes can't rely on the proto's references.
     pub(crate) fn any_malformed(&self) -> bool {
-        self.found.iter().any(|problem| problem.kind == ProblemKind::MalformedPipeline)
+        self.found
+            .iter()
+            .any(|problem| problem.kind == ProblemKind::MalformedPipeline)
     }
 
     /// `Err` if anything was found.
     pub(crate) fn into_result(self) -> Result<(), Refusal> {
-        if self.found.is_empty() { Ok(()) } else { Err(Refusal { problems: self.found }) }
+        if self.found.is_empty() {
+            Ok(())
+        } else {
+            Err(Refusal {
+                problems: self.found,
+            })
+        }
     }
 }
 

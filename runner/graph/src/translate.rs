@@ -22,7 +22,10 @@ pub struct TranslateOptions {
 
 impl Default for TranslateOptions {
     fn default() -> Self {
-        Self { lift_combiners: true, fuse: true }
+        Self {
+            lift_combiners: true,
+            fuse: true,
+        }
     }
 }
 
@@ -72,16 +75,23 @@ pub fn translate(pipeline: &Pipeline, options: &TranslateOptions) -> Result<Plan
 fn refused(problems: Problems) -> Refusal {
     match problems.into_result() {
         Err(refusal) => refusal,
-        Ok(()) => Refusal { problems: Vec::new() },
+        Ok(()) => Refusal {
+            problems: Vec::new(),
+        },
     }
 }
 
 /// The user's names, also of the parts that user transforms were taken into.
 fn names(protos: &pipeline::Components, nodes: &[Node]) -> BTreeMap<String, String> {
-    let declared = protos.transforms.iter().map(|(id, t)| (id.clone(), t.unique_name.clone()));
+    let declared = protos
+        .transforms
+        .iter()
+        .map(|(id, t)| (id.clone(), t.unique_name.clone()));
     let mut names: BTreeMap<String, String> = declared.collect();
     for node in nodes {
-        names.entry(node.id.clone()).or_insert_with(|| node.name.clone());
+        names
+            .entry(node.id.clone())
+            .or_insert_with(|| node.name.clone());
     }
     names
 }

@@ -51,7 +51,10 @@ pub(crate) fn strategy(
         merge_status: merge_status_of(proto, &window_fn),
         window_fn,
         kind: WindowKind::of(coders.model(wire_window_coder)),
-        trigger: proto.trigger.as_ref().map_or(Ok(Trigger::Default), trigger_of)?,
+        trigger: proto
+            .trigger
+            .as_ref()
+            .map_or(Ok(Trigger::Default), trigger_of)?,
         accumulation,
         closing: match proto.closing_behavior() {
             Closing::EmitAlways => ClosingBehavior::EmitAlways,
@@ -106,7 +109,10 @@ fn window_fn(spec: &FunctionSpec) -> Result<WindowFn, WindowingError> {
             let gap_ms = positive("gap", duration_ms(payload.gap_size.as_ref()))?;
             Ok(WindowFn::Sessions { gap_ms })
         }
-        urn => Ok(WindowFn::Custom { urn: urn.to_owned(), payload: spec.payload.clone() }),
+        urn => Ok(WindowFn::Custom {
+            urn: urn.to_owned(),
+            payload: spec.payload.clone(),
+        }),
     }
 }
 
@@ -115,41 +121,58 @@ fn decode<M: Message + Default>(spec: &FunctionSpec) -> Result<M, WindowingError
 }
 
 fn positive(what: &'static str, value: i64) -> Result<i64, WindowingError> {
-    if value > 0 { Ok(value) } else { Err(WindowingError::NotPositive { what, value }) }
+    if value > 0 {
+        Ok(value)
+    } else {
+        Err(WindowingError::NotPositive { what, value })
+    }
 }
 
 fn duration_ms(duration: Option<&prost_types::Duration>) -> i64 {
-    duration.map_or(0, |d| d.seconds.saturating_mul(1000) + i64::from(d.nanos / 1_000_000))
+    duration.map_or(0, |d| {
+        d.seconds.saturating_mul(1000) + i64::from(d.nanos / 1_000_000)
+    })
 }
 
 fn timestamp_ms(timestamp: Option<&prost_types::Timestamp>) -> i64 {
-    timestamp.map_or(0, |t| t.seconds.saturating_mul(1000) + i64::from(t.nanos / 1_000_000))
+    timestamp.map_or(0, |t| {
+        t.seconds.saturating_mul(1000) + i64::from(t.nanos / 1_000_000)
+    })
 }
 
 fn trigger_of(proto: &pipeline::Trigger) -> Result<Trigger, WindowingError> {
     use trigger::Trigger as Kind;
-    Ok(match proto.trigger.as_ref().ok_or(WindowingError::UnknownTrigger)? {
-        Kind::AfterAll(of) => Trigger::AfterAll(all(&of.subtriggers)?),
-        Kind::AfterAny(of) => Trigger::AfterAny(all(&of.subtriggers)?),
-        Kind::AfterEach(of) => Trigger::AfterEach(all(&of.subtriggers)?),
-        Kind::AfterEndOfWindow(of) => Trigger::AfterEndOfWindow {
-            early: optional(of.early_firings.as_deref())?,
-            late: optional(of.late_firings.as_deref())?,
+    Ok(
+        match proto
+            .trigger
+            .as_ref()
+            .ok_or(WindowingError::UnknownTrigger)?
+        {
+            Kind::AfterAll(of) => Trigger::AfterAll(all(&of.subtriggers)?),
+            Kind::AfterAny(of) => Trigger::AfterAny(all(&of.subtriggers)?),
+            Kind::AfterEach(of) => Trigger::AfterEach(all(&of.subtriggers)?),
+            Kind::AfterEndOfWindow(of) => Trigger::AfterEndOfWindow {
+                early: optional(of.early_firings.as_deref())?,
+                late: optional(of.late_firings.as_deref())?,
+            },
+            Kind::AfterProcessingTime(of) => Trigger::AfterProcessingTime(
+                of.timestamp_transforms
+                    .iter()
+                    .map(timestamp_transform_of)
+                    .collect::<Result<_, _>>()?,
+            ),
+            Kind::AfterSynchronizedProcessingTime(_) => Trigger::AfterSynchronizedProcessingTime,
+            Kind::Always(_) => Trigger::Always,
+            Kind::Default(_) => Trigger::Default,
+            Kind::ElementCount(of) => Trigger::ElementCount(of.element_count.max(0) as u32),
+            Kind::Never(_) => Trigger::Never,
+            Kind::OrFinally(of) => Trigger::OrFinally {
+                main: required(of.main.as_deref())?,
+                finally: required(of.finally.as_deref())?,
+            },
+            Kind::Repeat(of) => Trigger::Repeat(required(of.subtrigger.as_deref())?),
         },
-        Kind::AfterProcessingTime(of) => Trigger::AfterProcessingTime(
-            of.timestamp_transforms.iter().map(timestamp_transform_of).collect::<Result<_, _>>()?,
-        ),
-        Kind::AfterSynchronizedProcessingTime(_) => Trigger::AfterSynchronizedProcessingTime,
-        Kind::Always(_) => Trigger::Always,
-        Kind::Default(_) => Trigger::Default,
-        Kind::ElementCount(of) => Trigger::ElementCount(of.element_count.max(0) as u32),
-        Kind::Never(_) => Trigger::Never,
-        Kind::OrFinally(of) => Trigger::OrFinally {
-            main: required(of.main.as_deref())?,
-            finally: required(of.finally.as_deref())?,
-        },
-        Kind::Repeat(of) => Trigger::Repeat(required(of.subtrigger.as_deref())?),
-    })
+    )
 }
 
 fn all(protos: &[pipeline::Trigger]) -> Result<Vec<Trigger>, WindowingError> {
@@ -172,8 +195,14 @@ fn timestamp_transform_of(
     proto: &pipeline::TimestampTransform,
 ) -> Result<TimestampTransform, WindowingError> {
     use timestamp_transform::TimestampTransform as Kind;
-    match proto.timestamp_transform.as_ref().ok_or(WindowingError::UnknownTrigger)? {
-        Kind::Delay(delay) => Ok(TimestampTransform::Delay { delay_ms: delay.delay_millis }),
+    match proto
+        .timestamp_transform
+        .as_ref()
+        .ok_or(WindowingError::UnknownTrigger)?
+    {
+        Kind::Delay(delay) => Ok(TimestampTransform::Delay {
+            delay_ms: delay.delay_millis,
+        }),
         Kind::AlignTo(align) => Ok(TimestampTransform::AlignTo {
             period_ms: align.period,
             offset_ms: align.offset,

@@ -17,15 +17,21 @@ fn stages(plan: &Plan) -> String {
             StageKind::GroupByKey(group) if group.at_end_of_input => "group at end".to_owned(),
             StageKind::GroupByKey(_) => "group".to_owned(),
             StageKind::Identity => "identity".to_owned(),
-            StageKind::Executable(executable) => {
-                plan.environments[executable.environment.index()].name.clone()
-            }
+            StageKind::Executable(executable) => plan.environments[executable.environment.index()]
+                .name
+                .clone(),
         };
         let names = |ids: &[dataflume_model::ids::PCollectionId]| {
-            ids.iter().map(|id| plan.pcollection(*id).name.as_str()).collect::<Vec<_>>().join(" ")
+            ids.iter()
+                .map(|id| plan.pcollection(*id).name.as_str())
+                .collect::<Vec<_>>()
+                .join(" ")
         };
-        let sides: Vec<String> =
-            stage.side_inputs.iter().map(|side| format!(" | {}", names(&side.pcollections))).collect();
+        let sides: Vec<String> = stage
+            .side_inputs
+            .iter()
+            .map(|side| format!(" | {}", names(&side.pcollections)))
+            .collect();
         format!(
             "{kind}: {} ({}{}) -> {}",
             stage.name,
@@ -50,11 +56,14 @@ fn a_chain_is_one_stage_up_to_the_grouping() {
     b.group("group", "key");
     b.par_do("sum", &["group"], "string");
     b.par_do("write", &["sum"], "string");
-    check(&b, &expect![[r#"
+    check(
+        &b,
+        &expect![[r#"
         impulse: start () -> start.out
         python: read + key (start.out) -> key.out
         group at end: group (key.out) -> group.out
-        python: sum + write (group.out) -> "#]]);
+        python: sum + write (group.out) -> "#]],
+    );
 }
 
 #[test]
@@ -65,25 +74,33 @@ fn another_environment_is_another_stage() {
     b.par_do("b", &["a"], "string");
     b.par_do("c", &["b"], "string");
     b.environment("b", "java");
-    check(&b, &expect![[r#"
+    check(
+        &b,
+        &expect![[r#"
         impulse: start () -> start.out
         python: a (start.out) -> a.out
         java: b (a.out) -> b.out
-        python: c (b.out) -> "#]]);
+        python: c (b.out) -> "#]],
+    );
 }
 
 #[test]
 fn equal_environments_are_one() {
     let mut b = Builder::new();
     let environment = b.components().environments["python"].clone();
-    b.components().environments.insert("python again".into(), environment);
+    b.components()
+        .environments
+        .insert("python again".into(), environment);
     b.impulse("start");
     b.par_do("a", &["start"], "string");
     b.par_do("b", &["a"], "string");
     b.environment("b", "python again");
-    check(&b, &expect![[r#"
+    check(
+        &b,
+        &expect![[r#"
         impulse: start () -> start.out
-        python: a + b (start.out) -> "#]]);
+        python: a + b (start.out) -> "#]],
+    );
 }
 
 #[test]
@@ -98,12 +115,15 @@ fn a_reader_is_never_with_what_its_side_input_comes_of() {
     b.par_do("keyed", &["numbers"], "kv");
     b.group("group", "keyed");
     b.par_do("shift", &["max", "group"], "varint");
-    check(&b, &expect![[r#"
+    check(
+        &b,
+        &expect![[r#"
         impulse: start () -> start.out
         python: numbers + max + keyed (start.out) -> numbers.out max.out keyed.out
         python: scale + after (numbers.out | max.out) -> 
         group at end: group (keyed.out) -> group.out
-        python: shift (max.out | group.out) -> "#]]);
+        python: shift (max.out | group.out) -> "#]],
+    );
 }
 
 #[test]
@@ -114,11 +134,14 @@ fn an_unrelated_side_input_does_not_stop_fusion() {
     b.par_do("names", &["other"], "string");
     b.par_do("numbers", &["start"], "varint");
     b.par_do("show", &["numbers", "names"], "string");
-    check(&b, &expect![[r#"
+    check(
+        &b,
+        &expect![[r#"
         impulse: start () -> start.out
         impulse: other () -> other.out
         python: names (other.out) -> names.out
-        python: numbers + show (start.out | names.out) -> "#]]);
+        python: numbers + show (start.out | names.out) -> "#]],
+    );
 }
 
 #[test]
@@ -131,12 +154,15 @@ fn a_late_joiner_moves_its_stage_after_its_side_input() {
     b.par_do("show", &["numbers", "names"], "string");
     // Would close a circle: names would have to come before and after numbers.
     b.par_do("back", &["names", "numbers"], "string");
-    check(&b, &expect![[r#"
+    check(
+        &b,
+        &expect![[r#"
         impulse: start () -> start.out
         impulse: other () -> other.out
         python: names (other.out) -> names.out
         python: numbers + show (start.out | names.out) -> numbers.out
-        python: back (names.out | numbers.out) -> "#]]);
+        python: back (names.out | numbers.out) -> "#]],
+    );
 }
 
 #[test]
@@ -150,13 +176,16 @@ fn readers_of_one_pcollection_share_it() {
     b.par_do("java", &["group"], "string");
     b.environment("java", "java");
     b.par_do("with side", &["group", "a"], "string");
-    check(&b, &expect![[r#"
+    check(
+        &b,
+        &expect![[r#"
         impulse: start () -> start.out
         python: key (start.out) -> key.out
         group at end: group (key.out) -> group.out
         python: a + b (group.out) -> a.out
         java: java (group.out) -> 
-        python: with side (group.out | a.out) -> "#]]);
+        python: with side (group.out | a.out) -> "#]],
+    );
 }
 
 #[test]
@@ -165,24 +194,36 @@ fn state_time_order_and_stable_input_start_stages() {
     b.impulse("start");
     b.par_do("key", &["start"], "kv");
     b.par_do_with("stateful", &["key"], "kv", |payload| {
-        payload.timer_family_specs.insert("timer".into(), event_time());
+        payload
+            .timer_family_specs
+            .insert("timer".into(), event_time());
         payload.on_window_expiration_timer_family_spec = "timer".into();
     });
-    b.par_do_with("sorted", &["stateful"], "kv", |payload| payload.requires_time_sorted_input = true);
-    b.par_do_with("stable", &["sorted"], "kv", |payload| payload.requires_stable_input = true);
+    b.par_do_with("sorted", &["stateful"], "kv", |payload| {
+        payload.requires_time_sorted_input = true
+    });
+    b.par_do_with("stable", &["sorted"], "kv", |payload| {
+        payload.requires_stable_input = true
+    });
     b.par_do("after", &["stable"], "kv");
-    check(&b, &expect![[r#"
+    check(
+        &b,
+        &expect![[r#"
         impulse: start () -> start.out
         python: key (start.out) -> key.out
         python: stateful (key.out) -> stateful.out
         python: sorted (stateful.out) -> sorted.out
-        python: stable + after (sorted.out) -> "#]]);
+        python: stable + after (sorted.out) -> "#]],
+    );
     let plan = b.plan();
     let keyed = plan.stages.iter().find_map(|stage| match &stage.kind {
         StageKind::Executable(executable) => executable.keyed.as_ref(),
         _ => None,
     });
-    assert_eq!(keyed.and_then(|keyed| keyed.on_window_expiration.as_deref()), Some("timer"));
+    assert_eq!(
+        keyed.and_then(|keyed| keyed.on_window_expiration.as_deref()),
+        Some("timer")
+    );
 }
 
 fn event_time() -> dataflume_proto::pipeline::TimerFamilySpec {
@@ -201,16 +242,24 @@ fn flattens_dissolve_or_stay_within_a_stage() {
     b.par_do("c", &["other"], "string");
     b.with_output("inner", primitives::FLATTEN, &["a", "b"], "string");
     b.with_output("twice", primitives::FLATTEN, &["a", "a"], "string");
-    b.with_output("all", primitives::FLATTEN, &["inner", "c", "twice"], "string");
+    b.with_output(
+        "all",
+        primitives::FLATTEN,
+        &["inner", "c", "twice"],
+        "string",
+    );
     b.par_do("show", &["all"], "string");
     b.par_do("side", &["c", "all"], "string");
-    check(&b, &expect![[r#"
+    check(
+        &b,
+        &expect![[r#"
         impulse: start () -> start.out
         python: a + b + inner (start.out) -> a.out inner.out
         impulse: other () -> other.out
         python: c (other.out) -> c.out
         python: show (inner.out c.out a.out a.out) -> 
-        python: side (c.out | inner.out c.out a.out a.out) -> "#]]);
+        python: side (c.out | inner.out c.out a.out a.out) -> "#]],
+    );
 }
 
 #[test]
@@ -220,14 +269,22 @@ fn a_flatten_makes_its_inputs_alike() {
     b.par_do("strings", &["start"], "string");
     b.impulse("other");
     b.par_do("numbers", &["other"], "varint");
-    b.with_output("all", primitives::FLATTEN, &["strings", "numbers"], "pickled");
+    b.with_output(
+        "all",
+        primitives::FLATTEN,
+        &["strings", "numbers"],
+        "pickled",
+    );
     b.par_do("show", &["all"], "string");
-    check(&b, &expect![[r#"
+    check(
+        &b,
+        &expect![[r#"
         impulse: start () -> start.out
         python: strings + all/Transcode/in0 (start.out) -> all/Transcode/in0.out
         impulse: other () -> other.out
         python: numbers + all/Transcode/in1 (other.out) -> all/Transcode/in1.out
-        python: show (all/Transcode/in0.out all/Transcode/in1.out) -> "#]]);
+        python: show (all/Transcode/in0.out all/Transcode/in1.out) -> "#]],
+    );
 }
 
 #[test]
@@ -257,11 +314,14 @@ fn combiners_are_lifted() {
     b.par_do("key", &["start"], "kv");
     b.combine("sum", "key");
     b.par_do("after", &["sum"], "string");
-    check(&b, &expect![[r#"
+    check(
+        &b,
+        &expect![[r#"
         impulse: start () -> start.out
         python: key + sum/Precombine (start.out) -> sum/Precombine.out
         group at end: sum/Group (sum/Precombine.out) -> sum/Group.out
-        python: sum/Merge + sum/Extract + after (sum/Group.out) -> "#]]);
+        python: sum/Merge + sum/Extract + after (sum/Group.out) -> "#]],
+    );
 }
 
 #[test]
@@ -275,13 +335,19 @@ fn a_combiner_with_parts_runs_them_where_lifting_is_off() {
     let out = "sum.out".to_owned();
     b.get("sum/combine").outputs.insert("out".into(), out);
     b.get("sum").subtransforms = vec!["sum/group".into(), "sum/combine".into()];
-    b.pipeline.root_transform_ids.retain(|id| !id.starts_with("sum/"));
-    let options = TranslateOptions { lift_combiners: false, ..TranslateOptions::default() };
+    b.pipeline
+        .root_transform_ids
+        .retain(|id| !id.starts_with("sum/"));
+    let options = TranslateOptions {
+        lift_combiners: false,
+        ..TranslateOptions::default()
+    };
     expect![[r#"
         impulse: start () -> start.out
         python: key (start.out) -> key.out
         group at end: sum/group (key.out) -> sum/group.out
-        python: sum/combine (sum/group.out) -> "#]].assert_eq(&stages(&b.plan_with(&options)));
+        python: sum/combine (sum/group.out) -> "#]]
+    .assert_eq(&stages(&b.plan_with(&options)));
 }
 
 #[test]
@@ -297,11 +363,14 @@ fn reshuffles_pass_through_on_the_runner_unless_coders_differ() {
     b.get("part").outputs.insert("out".into(), out);
     b.pipeline.root_transform_ids.retain(|id| id != "part");
     b.par_do("after", &["recode"], "string");
-    check(&b, &expect![[r#"
+    check(
+        &b,
+        &expect![[r#"
         impulse: start () -> start.out
         python: a (start.out) -> a.out
         identity: shuffle (a.out) -> shuffle.out
-        python: part + after (shuffle.out) -> "#]]);
+        python: part + after (shuffle.out) -> "#]],
+    );
 }
 
 #[test]
@@ -310,10 +379,15 @@ fn bare_composites_vanish_and_unread_outputs_have_no_sink() {
     b.impulse("start");
     b.par_do("a", &["start"], "string");
     b.transform("nothing", "", &["a"]);
-    b.transform("through", "user:composite", &["a"]).outputs.insert("o".into(), "a.out".into());
-    check(&b, &expect![[r#"
+    b.transform("through", "user:composite", &["a"])
+        .outputs
+        .insert("o".into(), "a.out".into());
+    check(
+        &b,
+        &expect![[r#"
         impulse: start () -> start.out
-        python: a (start.out) -> "#]]);
+        python: a (start.out) -> "#]],
+    );
 }
 
 #[test]
@@ -324,7 +398,11 @@ fn a_grouping_decides_its_output_coder() {
     b.with_output("group", primitives::GROUP_BY_KEY, &["key"], "pickled");
     b.par_do("after", &["group"], "string");
     let plan = b.plan();
-    let grouped = plan.pcollections.iter().find(|p| p.name == "group.out").expect("grouped");
+    let grouped = plan
+        .pcollections
+        .iter()
+        .find(|p| p.name == "group.out")
+        .expect("grouped");
     expect!["beam:coder:kv:v1<beam:coder:string_utf8:v1,beam:coder:iterable:v1<beam:coder:length_prefix:v1<beam:coder:pickled_python:v1>>>"]
         .assert_eq(&grouped.coder.to_string());
 }
@@ -351,12 +429,16 @@ fn without_fusion_every_transform_is_a_stage() {
     b.par_do("b", &["a"], "string");
     b.with_output("both", primitives::FLATTEN, &["a", "b"], "string");
     b.par_do("c", &["both"], "string");
-    let options = TranslateOptions { fuse: false, ..TranslateOptions::default() };
+    let options = TranslateOptions {
+        fuse: false,
+        ..TranslateOptions::default()
+    };
     expect![[r#"
         impulse: start () -> start.out
         python: a (start.out) -> a.out
         python: b (a.out) -> b.out
-        python: c (a.out b.out) -> "#]].assert_eq(&stages(&b.plan_with(&options)));
+        python: c (a.out b.out) -> "#]]
+    .assert_eq(&stages(&b.plan_with(&options)));
 }
 
 #[test]
@@ -365,14 +447,21 @@ fn long_and_wide_pipelines_are_planned() {
     b.impulse("start");
     b.par_do("link 0", &["start"], "string");
     for n in 1..3000 {
-        b.par_do(&format!("link {n}"), &[&format!("link {}", n - 1)], "string");
+        b.par_do(
+            &format!("link {n}"),
+            &[&format!("link {}", n - 1)],
+            "string",
+        );
         b.par_do(&format!("wide {n}"), &["start"], "string");
     }
     let wide: Vec<String> = (1..3000).map(|n| format!("wide {n}")).collect();
     let wide: Vec<&str> = wide.iter().map(String::as_str).collect();
     b.with_output("all", primitives::FLATTEN, &wide, "string");
     b.par_do("last", &["link 2999", "all"], "string");
-    assert_eq!(b.plan().explain().matches("link").count(), 3000);
-    let options = TranslateOptions { fuse: false, ..TranslateOptions::default() };
+    assert_eq!(b.plan().explain().matches("    link ").count(), 3000);
+    let options = TranslateOptions {
+        fuse: false,
+        ..TranslateOptions::default()
+    };
     assert_eq!(b.plan_with(&options).stages.len(), 6001);
 }

@@ -78,9 +78,19 @@ fn descriptors(plan: &Plan) -> Vec<String> {
     for stage in &plan.stages {
         if let StageKind::Executable(executable) = &stage.kind {
             let descriptor = &executable.descriptor;
-            lines.extend(descriptor.coders.iter().map(|(id, coder)| format!("{id} {coder:?}")));
+            lines.extend(
+                descriptor
+                    .coders
+                    .iter()
+                    .map(|(id, coder)| format!("{id} {coder:?}")),
+            );
             lines.extend(descriptor.transforms.keys().cloned());
-            lines.extend(descriptor.pcollections.iter().map(|(id, p)| format!("{id} {p:?}")));
+            lines.extend(
+                descriptor
+                    .pcollections
+                    .iter()
+                    .map(|(id, p)| format!("{id} {p:?}")),
+            );
         }
     }
     lines.sort();

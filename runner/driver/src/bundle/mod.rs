@@ -98,7 +98,7 @@ impl Staged {
     }
 
     /// Makes everything but the engine's part durable and visible.
-    pub(crate) fn commit(self: Box<Self>, context: &BundleContext) -> Result<(), String> {
+    pub(crate) fn commit(self, context: &BundleContext) -> Result<(), String> {
         if !self.writes.writes.is_empty() {
             context.store.commit(self.writes).map_err(|error| error.to_string())?;
         }
@@ -109,7 +109,7 @@ impl Staged {
     }
 
     /// Forgets everything.
-    pub(crate) fn discard(self: Box<Self>, context: &BundleContext) {
+    pub(crate) fn discard(self, context: &BundleContext) {
         let delivered = self.effects.deliveries.iter().flat_map(|(_, handles)| handles);
         let residuals = self.effects.residuals.iter().map(|data| &data.handle);
         let ids: Vec<_> = delivered.chain(residuals).map(|handle: &DataHandle| handle.id).collect();

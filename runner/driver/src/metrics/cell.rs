@@ -109,11 +109,15 @@ impl Cell {
             }
             types::LATEST_INT64_TYPE => Self::LatestInt64(Latest::decode(input)?),
             types::LATEST_DOUBLE_TYPE => Self::LatestDouble(Latest::decode(input)?),
-            types::TOP_N_INT64_TYPE | types::BOTTOM_N_INT64_TYPE => {
-                Self::ExtremaInt64(Extrema { top, values: decode_iterable(input, Number::read)? })
-            }
+            types::TOP_N_INT64_TYPE | types::BOTTOM_N_INT64_TYPE => Self::ExtremaInt64(Extrema {
+                top,
+                values: decode_iterable(input, Number::read)?,
+            }),
             types::TOP_N_DOUBLE_TYPE | types::BOTTOM_N_DOUBLE_TYPE => {
-                Self::ExtremaDouble(Extrema { top, values: decode_iterable(input, Number::read)? })
+                Self::ExtremaDouble(Extrema {
+                    top,
+                    values: decode_iterable(input, Number::read)?,
+                })
             }
             types::PROGRESS_TYPE => Self::Progress(decode_iterable(input, Number::read)?),
             types::SET_STRING_TYPE => {
@@ -182,11 +186,18 @@ impl<T: Number> Distribution<T> {
             return Ok(Self { count, of: None });
         }
         let (sum, min, max) = (T::read(input)?, T::read(input)?, T::read(input)?);
-        Ok(Self { count, of: Some(Spread { sum, min, max }) })
+        Ok(Self {
+            count,
+            of: Some(Spread { sum, min, max }),
+        })
     }
 
     fn encode(&self, zero: T, out: &mut Vec<u8>) {
-        let none = Spread { sum: zero, min: zero, max: zero };
+        let none = Spread {
+            sum: zero,
+            min: zero,
+            max: zero,
+        };
         let Spread { sum, min, max } = self.of.unwrap_or(none);
         self.count.put(out);
         for number in [sum, min, max] {
@@ -209,7 +220,10 @@ impl<T: Number> Distribution<T> {
 
 impl<T: Number> Latest<T> {
     fn decode(input: &mut &[u8]) -> Result<Self, CoderError> {
-        Ok(Self { timestamp_ms: i64::read(input)?, value: T::read(input)? })
+        Ok(Self {
+            timestamp_ms: i64::read(input)?,
+            value: T::read(input)?,
+        })
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
@@ -229,8 +243,7 @@ impl<T: Number> Extrema<T> {
     fn merge(&mut self, other: &Self) {
         let count = self.values.len().max(other.values.len());
         self.values.extend_from_slice(&other.values);
-        let ascending =
-            |a: &T, b: &T| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal);
+        let ascending = |a: &T, b: &T| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal);
         match self.top {
             true => self.values.sort_by(|a, b| ascending(b, a)),
             false => self.values.sort_by(ascending),

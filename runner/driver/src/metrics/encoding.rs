@@ -52,8 +52,9 @@ pub(super) fn decode_iterable<T>(
     let mut elements = Vec::new();
     let count = i32::from_be_bytes(wire::array(input)?);
     if count != UNKNOWN_COUNT {
-        let count =
-            u64::try_from(count).map_err(|_| CoderError::BadCount { count: count.into() })?;
+        let count = u64::try_from(count).map_err(|_| CoderError::BadCount {
+            count: count.into(),
+        })?;
         for _ in 0..count {
             elements.push(element(input)?);
         }

@@ -8,9 +8,9 @@
 
 mod cell;
 mod encoding;
-mod trie;
 #[cfg(test)]
 mod tests;
+mod trie;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -91,7 +91,9 @@ impl JobMetrics {
     /// The bundle's effects count.
     pub fn commit(&self, bundle: BundleId) {
         let mut books = self.books();
-        let Some(report) = books.running.remove(&bundle) else { return };
+        let Some(report) = books.running.remove(&bundle) else {
+            return;
+        };
         merge(&mut books.committed, &report);
         merge(&mut books.attempted, &report);
     }
@@ -99,7 +101,9 @@ impl JobMetrics {
     /// The bundle failed: what it did was an attempt and no more.
     pub fn discard(&self, bundle: BundleId) {
         let mut books = self.books();
-        let Some(report) = books.running.remove(&bundle) else { return };
+        let Some(report) = books.running.remove(&bundle) else {
+            return;
+        };
         merge(&mut books.attempted, &report);
     }
 

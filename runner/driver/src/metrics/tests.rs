@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use dataflume_proto::pipeline::histogram_value::bucket_options::{BucketType, Linear};
 use dataflume_proto::pipeline::histogram_value::BucketOptions;
+use dataflume_proto::pipeline::histogram_value::bucket_options::{BucketType, Linear};
 use dataflume_proto::pipeline::{BoundedTrie, BoundedTrieNode, HistogramValue};
 use dataflume_proto::urn::monitoring_info_type_urns as types;
 use proptest::prelude::*;
@@ -32,20 +32,55 @@ fn each_type_is_read_merged_and_written() {
     let cases: Vec<Case> = vec![
         (types::SUM_INT64_TYPE, vec![0xac, 2], vec![5], vec![0xb1, 2]),
         (types::SUM_INT64_TYPE, vec![3], minus_one.clone(), vec![2]),
-        (types::SUM_DOUBLE_TYPE, double(1.5), double(-0.25), double(1.25)),
-        (types::DISTRIBUTION_INT64_TYPE, vec![2, 9, 4, 5], vec![1, 3, 3, 3], vec![3, 12, 3, 5]),
+        (
+            types::SUM_DOUBLE_TYPE,
+            double(1.5),
+            double(-0.25),
+            double(1.25),
+        ),
+        (
+            types::DISTRIBUTION_INT64_TYPE,
+            vec![2, 9, 4, 5],
+            vec![1, 3, 3, 3],
+            vec![3, 12, 3, 5],
+        ),
         // An empty distribution may leave out the rest, and says nothing of extremes.
-        (types::DISTRIBUTION_INT64_TYPE, vec![0], vec![1, 7, 7, 7], vec![1, 7, 7, 7]),
-        (types::DISTRIBUTION_INT64_TYPE, vec![1, 7, 7, 7], vec![0, 0, 9, 1], vec![1, 7, 7, 7]),
-        (types::DISTRIBUTION_INT64_TYPE, vec![0], vec![0], vec![0, 0, 0, 0]),
+        (
+            types::DISTRIBUTION_INT64_TYPE,
+            vec![0],
+            vec![1, 7, 7, 7],
+            vec![1, 7, 7, 7],
+        ),
+        (
+            types::DISTRIBUTION_INT64_TYPE,
+            vec![1, 7, 7, 7],
+            vec![0, 0, 9, 1],
+            vec![1, 7, 7, 7],
+        ),
+        (
+            types::DISTRIBUTION_INT64_TYPE,
+            vec![0],
+            vec![0],
+            vec![0, 0, 0, 0],
+        ),
         (
             types::DISTRIBUTION_DOUBLE_TYPE,
             [vec![1], double(2.0), double(2.0), double(2.0)].concat(),
             [vec![1], double(1.0), double(1.0), double(1.0)].concat(),
             [vec![2], double(3.0), double(1.0), double(2.0)].concat(),
         ),
-        (types::LATEST_INT64_TYPE, vec![10, 1], vec![11, 2], vec![11, 2]),
-        (types::LATEST_INT64_TYPE, vec![11, 2], vec![10, 1], vec![11, 2]),
+        (
+            types::LATEST_INT64_TYPE,
+            vec![10, 1],
+            vec![11, 2],
+            vec![11, 2],
+        ),
+        (
+            types::LATEST_INT64_TYPE,
+            vec![11, 2],
+            vec![10, 1],
+            vec![11, 2],
+        ),
         (
             types::LATEST_DOUBLE_TYPE,
             [vec![1], double(0.5)].concat(),
@@ -83,10 +118,20 @@ fn each_type_is_read_merged_and_written() {
             vec![0xff, 0xff, 0xff, 0xff, 2, 1, b'a', 0, 1, 1, b'c', 0],
             vec![0, 0, 0, 4, 0, 1, b'a', 1, b'b', 1, b'c'],
         ),
-        ("beam:metrics:of_tomorrow:v1", vec![1], vec![2, 3], vec![2, 3]),
+        (
+            "beam:metrics:of_tomorrow:v1",
+            vec![1],
+            vec![2, 3],
+            vec![2, 3],
+        ),
     ];
     for (r#type, first, second, expected) in cases {
-        assert_eq!(merged(r#type, &first, &second), expected, "{} {first:?} {second:?}", r#type);
+        assert_eq!(
+            merged(r#type, &first, &second),
+            expected,
+            "{} {first:?} {second:?}",
+            r#type
+        );
     }
 }
 
@@ -100,7 +145,11 @@ fn payloads_of_another_type_are_errors() {
         (types::SET_STRING_TYPE, &[0xff, 0xff, 0xff, 0xfe]),
         (types::HISTOGRAM, &[0xff]),
     ] {
-        assert!(Cell::decode(r#type, &payload.to_vec().into()).is_err(), "{} {payload:?}", r#type);
+        assert!(
+            Cell::decode(r#type, &payload.to_vec().into()).is_err(),
+            "{} {payload:?}",
+            r#type
+        );
     }
 }
 
@@ -114,15 +163,24 @@ fn histograms_add_up_bucket_by_bucket() {
         };
         HistogramValue {
             count: Some(counts.iter().sum()),
-            bucket_options: Some(BucketOptions { bucket_type: Some(BucketType::Linear(linear)) }),
+            bucket_options: Some(BucketOptions {
+                bucket_type: Some(BucketType::Linear(linear)),
+            }),
             bucket_counts: counts.to_vec(),
         }
         .encode_to_vec()
     };
     let (few, many) = (histogram(1.0, &[1, 2]), histogram(1.0, &[0, 1, 5]));
-    assert_eq!(merged(types::HISTOGRAM, &few, &many), histogram(1.0, &[1, 3, 5]));
+    assert_eq!(
+        merged(types::HISTOGRAM, &few, &many),
+        histogram(1.0, &[1, 3, 5])
+    );
     let other = histogram(2.0, &[4]);
-    assert_eq!(merged(types::HISTOGRAM, &few, &other), other, "buckets defined anew");
+    assert_eq!(
+        merged(types::HISTOGRAM, &few, &other),
+        other,
+        "buckets defined anew"
+    );
 }
 
 fn trie(bound: i32, paths: &[&str]) -> BoundedTrie {
@@ -136,7 +194,11 @@ fn trie(bound: i32, paths: &[&str]) -> BoundedTrie {
             }
         }
     }
-    BoundedTrie { bound, root: Some(root), singleton: Vec::new() }
+    BoundedTrie {
+        bound,
+        root: Some(root),
+        singleton: Vec::new(),
+    }
 }
 
 #[test]
@@ -147,18 +209,38 @@ fn tries_are_cut_where_most_paths_go() {
         singleton: vec!["a".to_owned(), "b".to_owned()],
     };
     let cases = [
-        (trie(10, &["a/b"]), trie(10, &["a/c", "d"]), trie(10, &["a/b", "a/c", "d"])),
+        (
+            trie(10, &["a/b"]),
+            trie(10, &["a/c", "d"]),
+            trie(10, &["a/b", "a/c", "d"]),
+        ),
         (single.clone(), BoundedTrie::default(), single.clone()),
         (BoundedTrie::default(), single.clone(), single.clone()),
-        (single.clone(), trie(100, &["a/c"]), trie(100, &["a/b", "a/c"])),
+        (
+            single.clone(),
+            trie(100, &["a/c"]),
+            trie(100, &["a/b", "a/c"]),
+        ),
         (trie(10, &["a/*"]), trie(10, &["a/b/c"]), trie(10, &["a/*"])),
         (trie(10, &["a/b/c"]), trie(10, &["a/*"]), trie(10, &["a/*"])),
-        (trie(2, &["a/b"]), trie(9, &["a/c", "d"]), trie(2, &["a/*", "d"])),
+        (
+            trie(2, &["a/b"]),
+            trie(9, &["a/c", "d"]),
+            trie(2, &["a/*", "d"]),
+        ),
         (trie(2, &["a", "b"]), trie(2, &["c"]), trie(2, &["*"])),
     ];
     for (first, second, expected) in cases {
-        let bytes = merged(types::BOUNDED_TRIE_TYPE, &first.encode_to_vec(), &second.encode_to_vec());
-        assert_eq!(BoundedTrie::decode(&bytes[..]).unwrap(), expected, "{first:?} {second:?}");
+        let bytes = merged(
+            types::BOUNDED_TRIE_TYPE,
+            &first.encode_to_vec(),
+            &second.encode_to_vec(),
+        );
+        assert_eq!(
+            BoundedTrie::decode(&bytes[..]).unwrap(),
+            expected,
+            "{first:?} {second:?}"
+        );
     }
 }
 
@@ -181,7 +263,10 @@ fn a_report_may_leave_out_what_has_not_changed() {
     let metrics = JobMetrics::default();
     metrics.update(BundleId(1), vec![count("a", 1), count("b", 1)]);
     metrics.update(BundleId(1), vec![count("b", 2)]);
-    assert_eq!(metrics.query(), (vec![count("a", 1), count("b", 2)], vec![]));
+    assert_eq!(
+        metrics.query(),
+        (vec![count("a", 1), count("b", 2)], vec![])
+    );
     metrics.commit(BundleId(1));
     let both = vec![count("a", 1), count("b", 2)];
     assert_eq!(metrics.query(), (both.clone(), both));
@@ -199,7 +284,10 @@ fn what_cannot_be_read_costs_only_itself() {
 fn metrics_of_different_types_or_labels_are_different_metrics() {
     let metrics = JobMetrics::default();
     let latest = info("a", types::LATEST_INT64_TYPE, &[1, 7]);
-    metrics.update(BundleId(1), vec![count("a", 1), latest.clone(), count("b", 2)]);
+    metrics.update(
+        BundleId(1),
+        vec![count("a", 1), latest.clone(), count("b", 2)],
+    );
     metrics.commit(BundleId(1));
     metrics.update(BundleId(2), vec![count("a", 3)]);
     metrics.commit(BundleId(2));

@@ -18,7 +18,11 @@ pub(super) fn merge(into: &mut BoundedTrie, other: &BoundedTrie) {
     let mut root = root(into);
     merge_nodes(&mut root, &self::root(other));
     while paths(&root) > bound && cut(&mut root) {}
-    *into = BoundedTrie { bound: bound as i32, root: Some(root), singleton: Vec::new() };
+    *into = BoundedTrie {
+        bound: bound as i32,
+        root: Some(root),
+        singleton: Vec::new(),
+    };
 }
 
 fn is_empty(trie: &BoundedTrie) -> bool {
@@ -26,7 +30,10 @@ fn is_empty(trie: &BoundedTrie) -> bool {
 }
 
 fn bound(trie: &BoundedTrie) -> usize {
-    usize::try_from(trie.bound).ok().filter(|bound| *bound > 0).unwrap_or(DEFAULT_BOUND)
+    usize::try_from(trie.bound)
+        .ok()
+        .filter(|bound| *bound > 0)
+        .unwrap_or(DEFAULT_BOUND)
 }
 
 /// The trie as nodes: a single path is written in a form of its own.
@@ -35,10 +42,13 @@ fn root(trie: &BoundedTrie) -> BoundedTrieNode {
         return root.clone();
     }
     let leaf = BoundedTrieNode::default();
-    trie.singleton.iter().rev().fold(leaf, |child, segment| BoundedTrieNode {
-        truncated: false,
-        children: [(segment.clone(), child)].into(),
-    })
+    trie.singleton
+        .iter()
+        .rev()
+        .fold(leaf, |child, segment| BoundedTrieNode {
+            truncated: false,
+            children: [(segment.clone(), child)].into(),
+        })
 }
 
 fn merge_nodes(into: &mut BoundedTrieNode, other: &BoundedTrieNode) {
@@ -71,9 +81,10 @@ fn paths(node: &BoundedTrieNode) -> usize {
 /// Cuts where most paths go: down to a node with leaves only. False if there is nothing to cut.
 fn cut(node: &mut BoundedTrieNode) -> bool {
     // Of several, the last in order, so that the result does not depend on how a map is laid out.
-    let widest = node.children.iter_mut().max_by_key(|(segment, child)| {
-        (paths(child), (*segment).clone())
-    });
+    let widest = node
+        .children
+        .iter_mut()
+        .max_by_key(|(segment, child)| (paths(child), (*segment).clone()));
     match widest {
         None => false,
         Some((_, child)) if paths(child) > 1 => cut(child),

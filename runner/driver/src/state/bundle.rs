@@ -67,7 +67,11 @@ const LENGTH_PREFIXED: Coder = Coder::Bytes;
 
 impl BundleState {
     pub(super) fn new(state: KeyedState, bundle: BundleId) -> Self {
-        Self { state, bundle, changes: Mutex::default() }
+        Self {
+            state,
+            bundle,
+            changes: Mutex::default(),
+        }
     }
 
     /// Answers one state request.
@@ -100,7 +104,11 @@ impl BundleState {
                 let cell = changes.cells.get(&prefix).map(|cell| &cell.content);
                 let read = self.read(&target, &prefix, cell, &get.continuation_token)?;
                 Ok(Response::Get(StateGetResponse {
-                    continuation_token: read.next.as_ref().map(Position::encode).unwrap_or_default(),
+                    continuation_token: read
+                        .next
+                        .as_ref()
+                        .map(Position::encode)
+                        .unwrap_or_default(),
                     data: read.data,
                 }))
             }
@@ -138,9 +146,17 @@ impl BundleState {
             (Content::Multimap(map), Part::MapKeys) => map.read_keys(store, prefix, token),
             (Content::Multimap(map), Part::MapValues(key)) => map.read(store, prefix, key, token),
             (Content::Multimap(map), Part::MapEntries) => {
-                let value = self.state.coders.multimaps.get(target.state).ok_or_else(|| {
-                    refused(target, "read as whole entries: its value coder is not known")
-                })?;
+                let value = self
+                    .state
+                    .coders
+                    .multimaps
+                    .get(target.state)
+                    .ok_or_else(|| {
+                        refused(
+                            target,
+                            "read as whole entries: its value coder is not known",
+                        )
+                    })?;
                 map.read_entries(store, prefix, token, |key, chunks| {
                     entries::encode(key, chunks, value).map_err(StateError::coder("a map's values"))
                 })

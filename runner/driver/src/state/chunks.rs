@@ -28,7 +28,11 @@ const ADDED: u8 = 1;
 impl Chunks {
     /// Part of something that was cleared so often as a whole.
     pub(super) fn cleared_times(generation: u32) -> Self {
-        Self { cleared: generation > 0, generation, added: Vec::new() }
+        Self {
+            cleared: generation > 0,
+            generation,
+            added: Vec::new(),
+        }
     }
 
     /// Adds values, also if they are encoded in no bytes at all.
@@ -57,8 +61,10 @@ impl Chunks {
         let (phase, at) = match &position {
             None => (STORED, &[][..]),
             Some(position) => {
-                let (phase, at) =
-                    position.at.split_first().ok_or(StateError::Token("is not one of ours"))?;
+                let (phase, at) = position
+                    .at
+                    .split_first()
+                    .ok_or(StateError::Token("is not one of ours"))?;
                 (*phase, at)
             }
         };
@@ -69,14 +75,20 @@ impl Chunks {
         }
         let from = match phase {
             STORED => 0,
-            _ => at.try_into().map(u32::from_be_bytes).map_err(|_| StateError::Token("is not one of ours"))?,
+            _ => at
+                .try_into()
+                .map(u32::from_be_bytes)
+                .map_err(|_| StateError::Token("is not one of ours"))?,
         };
         for (index, chunk) in self.added.iter().enumerate().skip(from as usize) {
             if !page.add(chunk) {
                 return Ok(self.go_on(page, ADDED, &(index as u32).to_be_bytes()));
             }
         }
-        Ok(Read { data: page.finish(), next: None })
+        Ok(Read {
+            data: page.finish(),
+            next: None,
+        })
     }
 
     /// Adds stored chunks to the page; gives the sequence of the first that found no room.
@@ -103,8 +115,14 @@ impl Chunks {
 
     fn go_on(&self, page: Page, phase: u8, at: &[u8]) -> Read {
         let at = [&[phase], at].concat().into();
-        let next = Position { generation: self.generation, at };
-        Read { data: page.finish(), next: Some(next) }
+        let next = Position {
+            generation: self.generation,
+            at,
+        };
+        Read {
+            data: page.finish(),
+            next: Some(next),
+        }
     }
 
     /// Every chunk, in order.
@@ -132,8 +150,11 @@ impl Chunks {
             remove_all(store, prefix, batch)?;
         }
         for (index, chunk) in self.coalesced().into_iter().enumerate() {
-            let sequence =
-                if self.cleared { Sequence::anew(index) } else { Sequence::of(bundle, index) };
+            let sequence = if self.cleared {
+                Sequence::anew(index)
+            } else {
+                Sequence::of(bundle, index)
+            };
             let mut key = Vec::with_capacity(prefix.len() + SEQUENCE_BYTES);
             key.extend_from_slice(prefix);
             key.extend_from_slice(&sequence.encode());

@@ -34,12 +34,15 @@ impl BundleState {
             self.stored_over(*group, watermark, &mut over)?;
         }
         let mut changes = self.changes();
-        let new = changes.windows.iter().filter(|((group, _), expiry)| {
-            groups.contains(group) && passed(**expiry, watermark)
-        });
+        let new = changes
+            .windows
+            .iter()
+            .filter(|((group, _), expiry)| groups.contains(group) && passed(**expiry, watermark));
         over.extend(new.map(|(window, _)| window.clone()));
         for (group, window) in over {
-            let waits = timers.map(|timers| timers.waits_in(group, &window)).transpose()?;
+            let waits = timers
+                .map(|timers| timers.waits_in(group, &window))
+                .transpose()?;
             if waits != Some(true) {
                 changes.expired.insert((group, window));
             }
@@ -54,15 +57,18 @@ impl BundleState {
         over: &mut BTreeSet<(KeyGroup, Bytes)>,
     ) -> Result<(), StateError> {
         let prefix = keys::windows(self.state.stage, group);
-        let scanned = self.state.store.scan(&prefix, &prefix, &mut |entry, _| {
-            match keys::parse_window_entry(entry) {
-                Some((expiry, window)) if passed(expiry, watermark) => {
-                    over.insert((group, Bytes::copy_from_slice(window)));
-                    ControlFlow::Continue(())
-                }
-                _ => ControlFlow::Break(()),
-            }
-        });
+        let scanned =
+            self.state.store.scan(
+                &prefix,
+                &prefix,
+                &mut |entry, _| match keys::parse_window_entry(entry) {
+                    Some((expiry, window)) if passed(expiry, watermark) => {
+                        over.insert((group, Bytes::copy_from_slice(window)));
+                        ControlFlow::Continue(())
+                    }
+                    _ => ControlFlow::Break(()),
+                },
+            );
         Ok(scanned?)
     }
 

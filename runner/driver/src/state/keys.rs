@@ -50,12 +50,18 @@ pub(super) struct Sequence {
 impl Sequence {
     /// Within a cell that the bundle found or made empty.
     pub(super) fn anew(index: usize) -> Self {
-        Self { bundle: 0, index: index as u32 }
+        Self {
+            bundle: 0,
+            index: index as u32,
+        }
     }
 
     /// After all that earlier bundles appended.
     pub(super) fn of(bundle: BundleId, index: usize) -> Self {
-        Self { bundle: bundle.0.saturating_add(1), index: index as u32 }
+        Self {
+            bundle: bundle.0.saturating_add(1),
+            index: index as u32,
+        }
     }
 
     pub(super) fn encode(self) -> [u8; SEQUENCE_BYTES] {

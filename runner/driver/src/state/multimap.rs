@@ -106,12 +106,21 @@ impl Multimap {
         };
         while let Some(key) = next {
             if !page.add(&piece(&key)?) {
-                let next = Position { generation: self.generation, at: key };
-                return Ok(Read { data: page.finish(), next: Some(next) });
+                let next = Position {
+                    generation: self.generation,
+                    at: key,
+                };
+                return Ok(Read {
+                    data: page.finish(),
+                    next: Some(next),
+                });
             }
             next = self.next_key(store, prefix, Some(&key))?;
         }
-        Ok(Read { data: page.finish(), next: None })
+        Ok(Read {
+            data: page.finish(),
+            next: None,
+        })
     }
 
     fn exists(&self, store: &dyn Store, prefix: &[u8], key: &Bytes) -> Result<bool, StateError> {
@@ -140,7 +149,9 @@ impl Multimap {
     ) -> Result<Option<Bytes>, StateError> {
         let bound = after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut added = self.keys.range::<Bytes, _>((bound, Bound::Unbounded));
-        let added = added.find(|(_, chunks)| chunks.has_added()).map(|(key, _)| key.clone());
+        let added = added
+            .find(|(_, chunks)| chunks.has_added())
+            .map(|(key, _)| key.clone());
         let stored = self.next_stored(store, prefix, after)?;
         Ok(match (added, stored) {
             (Some(added), Some(stored)) => Some(added.min(stored)),
@@ -159,7 +170,9 @@ impl Multimap {
         }
         let mut from = after.map_or(prefix.to_vec(), |key| keys::after(values(prefix, key)));
         loop {
-            let Some(key) = first_key(store, prefix, &from)? else { return Ok(None) };
+            let Some(key) = first_key(store, prefix, &from)? else {
+                return Ok(None);
+            };
             if self.keys.get(&key).is_none_or(|chunks| !chunks.cleared) {
                 return Ok(Some(key));
             }

@@ -44,10 +44,16 @@ struct Span {
 impl Span {
     fn of(range: Option<&OrderedListRange>) -> Self {
         // The end is not within: SDKs refuse to use the greatest number as a sort key.
-        range.map_or(Self { start: i64::MIN, end: i64::MAX }, |range| Self {
-            start: range.start,
-            end: range.end,
-        })
+        range.map_or(
+            Self {
+                start: i64::MIN,
+                end: i64::MAX,
+            },
+            |range| Self {
+                start: range.start,
+                end: range.end,
+            },
+        )
     }
 }
 
@@ -65,7 +71,14 @@ impl OrderedList {
         for (sort_key, entry) in entries {
             let sequence = Sequence::anew(self.next_index).encode();
             self.next_index += 1;
-            self.added.insert(Place { sort_key, added: true, sequence }, entry);
+            self.added.insert(
+                Place {
+                    sort_key,
+                    added: true,
+                    sequence,
+                },
+                entry,
+            );
         }
         Ok(())
     }
@@ -75,7 +88,8 @@ impl OrderedList {
         if start >= end {
             return;
         }
-        self.added.retain(|place, _| !(start..end).contains(&place.sort_key));
+        self.added
+            .retain(|place, _| !(start..end).contains(&place.sort_key));
         let (mut start, mut end) = (start, end);
         while let Some((other_start, other_end)) = self.cleared.range(..=end).next_back()
             && *other_end >= start
@@ -101,12 +115,19 @@ impl OrderedList {
         token: &Bytes,
     ) -> Result<Read, StateError> {
         let span = Span::of(range);
-        let mut from = Place { sort_key: span.start, added: false, sequence: [0; 12] };
+        let mut from = Place {
+            sort_key: span.start,
+            added: false,
+            sequence: [0; 12],
+        };
         if let Some(position) = Position::decode(token, 0)? {
             from = Place::decode(&position.at).ok_or(StateError::Token("is not one of ours"))?;
         }
         if span.start >= span.end {
-            return Ok(Read { data: Bytes::new(), next: None });
+            return Ok(Read {
+                data: Bytes::new(),
+                next: None,
+            });
         }
         self.read_from(store, prefix, from, span.end)
     }
@@ -121,7 +142,10 @@ impl OrderedList {
     ) -> Result<Read, StateError> {
         let mut page = Page::default();
         let mut full: Option<Place> = None;
-        let mut added = self.added.range(from..).take_while(|(place, _)| place.sort_key < end);
+        let mut added = self
+            .added
+            .range(from..)
+            .take_while(|(place, _)| place.sort_key < end);
         let mut ahead = added.next();
         store.scan(prefix, &from.key(prefix), &mut |key, entry| {
             let Some(place) = Place::of_key(&key[prefix.len()..]) else {
@@ -149,8 +173,14 @@ impl OrderedList {
             }
             ahead = added.next();
         }
-        let next = full.map(|place| Position { generation: 0, at: place.encode() });
-        Ok(Read { data: page.finish(), next })
+        let next = full.map(|place| Position {
+            generation: 0,
+            at: place.encode(),
+        });
+        Ok(Read {
+            data: page.finish(),
+            next,
+        })
     }
 
     pub(super) fn write(
@@ -184,7 +214,11 @@ impl Place {
     fn of_key(key: &[u8]) -> Option<Self> {
         let (sort_key, sequence) = key.split_first_chunk::<SORT_KEY_BYTES>()?;
         let sort_key = unsortable(*sort_key);
-        Some(Self { sort_key, added: false, sequence: sequence.try_into().ok()? })
+        Some(Self {
+            sort_key,
+            added: false,
+            sequence: sequence.try_into().ok()?,
+        })
     }
 
     /// Where to begin in the store, to find everything from this place on.
@@ -208,6 +242,10 @@ impl Place {
         let (sort_key, rest) = bytes.split_first_chunk::<SORT_KEY_BYTES>()?;
         let (added, sequence) = rest.split_first()?;
         let sort_key = unsortable(*sort_key);
-        Some(Self { sort_key, added: *added != 0, sequence: sequence.try_into().ok()? })
+        Some(Self {
+            sort_key,
+            added: *added != 0,
+            sequence: sequence.try_into().ok()?,
+        })
     }
 }

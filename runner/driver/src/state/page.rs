@@ -74,6 +74,9 @@ impl Position {
         if u32::from_be_bytes(*head) != generation {
             return Err(StateError::Token("is of state that was cleared since"));
         }
-        Ok(Some(Self { generation, at: token.slice(4..) }))
+        Ok(Some(Self {
+            generation,
+            at: token.slice(4..),
+        }))
     }
 }

@@ -53,15 +53,27 @@ impl<'a> Target<'a> {
             part,
         };
         Ok(match key {
-            Type::BagUserState(k) => {
-                new(&k.transform_id, &k.user_state_id, &k.window, &k.key, Part::Bag)
-            }
-            Type::MultimapKeysUserState(k) => {
-                new(&k.transform_id, &k.user_state_id, &k.window, &k.key, Part::MapKeys)
-            }
-            Type::MultimapEntriesUserState(k) => {
-                new(&k.transform_id, &k.user_state_id, &k.window, &k.key, Part::MapEntries)
-            }
+            Type::BagUserState(k) => new(
+                &k.transform_id,
+                &k.user_state_id,
+                &k.window,
+                &k.key,
+                Part::Bag,
+            ),
+            Type::MultimapKeysUserState(k) => new(
+                &k.transform_id,
+                &k.user_state_id,
+                &k.window,
+                &k.key,
+                Part::MapKeys,
+            ),
+            Type::MultimapEntriesUserState(k) => new(
+                &k.transform_id,
+                &k.user_state_id,
+                &k.window,
+                &k.key,
+                Part::MapEntries,
+            ),
             Type::MultimapUserState(k) => {
                 let part = Part::MapValues(&k.map_key);
                 new(&k.transform_id, &k.user_state_id, &k.window, &k.key, part)

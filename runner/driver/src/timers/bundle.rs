@@ -33,14 +33,20 @@ struct Changes {
 
 impl BundleTimers {
     pub(super) fn new(timers: KeyedTimers) -> Self {
-        Self { timers, changes: Mutex::default() }
+        Self {
+            timers,
+            changes: Mutex::default(),
+        }
     }
 
     /// These were sent to the SDK: at commit they are gone, unless the SDK set them anew.
     pub fn fired(&self, fired: &[DueTimer]) {
         let mut changes = self.changes();
         for timer in fired {
-            changes.timers.entry((timer.group, timer.identity.clone())).or_insert(None);
+            changes
+                .timers
+                .entry((timer.group, timer.identity.clone()))
+                .or_insert(None);
         }
     }
 
@@ -52,7 +58,9 @@ impl BundleTimers {
         let absorbed = self.timers.changes(family, bytes)?;
         let mut changes = self.changes();
         for change in absorbed {
-            changes.timers.insert((change.group, change.identity), change.pending);
+            changes
+                .timers
+                .insert((change.group, change.identity), change.pending);
         }
         Ok(())
     }
@@ -64,15 +72,28 @@ impl BundleTimers {
     /// # Errors
     /// The store could not be read, or the window is not of the input's kind.
     pub fn ensure_expiry_timer(&self, key: &[u8], window: &Window) -> Result<(), TimerError> {
-        let Some(family) = &self.timers.expiry_family else { return Ok(()) };
+        let Some(family) = &self.timers.expiry_family else {
+            return Ok(());
+        };
         let mut changes = self.changes();
-        if !changes.expiring.insert((Bytes::copy_from_slice(key), window.clone())) {
+        if !changes
+            .expiring
+            .insert((Bytes::copy_from_slice(key), window.clone()))
+        {
             return Ok(());
         }
         let change = self.timers.expiry_timer(family, key, window)?;
         let keys = self.keys(change.group);
-        if self.timers.store.get(&keys.place(&change.identity))?.is_none() {
-            changes.timers.entry((change.group, change.identity)).or_insert(change.pending);
+        if self
+            .timers
+            .store
+            .get(&keys.place(&change.identity))?
+            .is_none()
+        {
+            changes
+                .timers
+                .entry((change.group, change.identity))
+                .or_insert(change.pending);
         }
         Ok(())
     }
@@ -98,7 +119,11 @@ impl BundleTimers {
         let mut waits = false;
         self.timers.store.scan(&places, &places, &mut |place, _| {
             waits = !changes.touched(group, Keys::identity_of_place(place));
-            if waits { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if waits {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         })?;
         Ok(waits)
     }
@@ -121,7 +146,10 @@ impl BundleTimers {
             match place.domain {
                 TimeDomain::EventTime => sooner(&mut summary.next_event_timer, place.fire),
                 TimeDomain::ProcessingTime => {
-                    sooner(&mut summary.next_processing_timer, ProcessingTime(place.fire.0));
+                    sooner(
+                        &mut summary.next_processing_timer,
+                        ProcessingTime(place.fire.0),
+                    );
                 }
             }
             sooner(&mut summary.hold, place.hold);
@@ -153,7 +181,11 @@ impl BundleTimers {
 
     /// The key groups whose timers the bundle touched.
     pub fn groups(&self) -> BTreeSet<KeyGroup> {
-        self.changes().timers.keys().map(|(group, _)| *group).collect()
+        self.changes()
+            .timers
+            .keys()
+            .map(|(group, _)| *group)
+            .collect()
     }
 
     /// Stages what was fired, set and cleared, for the bundle's commit.
@@ -175,7 +207,10 @@ impl BundleTimers {
     }
 
     fn keys(&self, group: KeyGroup) -> Keys {
-        Keys { stage: self.timers.stage, group }
+        Keys {
+            stage: self.timers.stage,
+            group,
+        }
     }
 
     fn changes(&self) -> MutexGuard<'_, Changes> {
@@ -186,7 +221,8 @@ impl BundleTimers {
 
 impl Changes {
     fn touched(&self, group: KeyGroup, identity: &[u8]) -> bool {
-        self.timers.contains_key(&(group, Bytes::copy_from_slice(identity)))
+        self.timers
+            .contains_key(&(group, Bytes::copy_from_slice(identity)))
     }
 
     fn pending(&self, group: KeyGroup) -> impl Iterator<Item = &Pending> {

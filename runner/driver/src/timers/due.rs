@@ -46,7 +46,10 @@ impl KeyedTimers {
     ) -> Result<Vec<DueTimer>, TimerError> {
         let mut due = Vec::new();
         for group in groups {
-            let keys = Keys { stage: self.stage, group: *group };
+            let keys = Keys {
+                stage: self.stage,
+                group: *group,
+            };
             let event = |time| passed(time, watermark);
             self.scan(&keys, TimeDomain::EventTime, event, &mut due)?;
             let processing = |time: EventTime| ProcessingTime(time.0) <= now;
@@ -54,7 +57,12 @@ impl KeyedTimers {
         }
         self.postpone_expiry(&mut due)?;
         // Stable: within a time, the store's order stays, which has expiry timers last.
-        due.sort_by_key(|timer| (timer.domain == TimeDomain::ProcessingTime, timer.fire_timestamp));
+        due.sort_by_key(|timer| {
+            (
+                timer.domain == TimeDomain::ProcessingTime,
+                timer.fire_timestamp,
+            )
+        });
         Ok(due)
     }
 
@@ -88,17 +96,26 @@ impl KeyedTimers {
             });
             ControlFlow::Continue(())
         })?;
-        if damaged { Err(TimerError::Damaged) } else { Ok(()) }
+        if damaged {
+            Err(TimerError::Damaged)
+        } else {
+            Ok(())
+        }
     }
 
     /// Leaves out expiry timers of keys and windows with other due timers.
     fn postpone_expiry(&self, due: &mut Vec<DueTimer>) -> Result<(), TimerError> {
-        let Some(of_expiry) = &self.expiry_family else { return Ok(()) };
+        let Some(of_expiry) = &self.expiry_family else {
+            return Ok(());
+        };
         let owner = |timer: &DueTimer| {
             let owner = Owner::of(&timer.identity).ok_or(TimerError::Damaged)?;
             Ok::<_, TimerError>((owner.window, owner.key))
         };
-        let others = due.iter().filter(|timer| timer.family != **of_expiry).map(owner);
+        let others = due
+            .iter()
+            .filter(|timer| timer.family != **of_expiry)
+            .map(owner);
         let others: BTreeSet<_> = others.collect::<Result<_, _>>()?;
         due.retain(|timer| {
             timer.family != **of_expiry || owner(timer).is_ok_and(|owner| !others.contains(&owner))

@@ -121,7 +121,11 @@ impl Owner {
         let window = take(&mut identity)?;
         let family = String::from_utf8(take(&mut identity)?).ok()?;
         let key = take(&mut identity)?;
-        Some(Self { window, family, key })
+        Some(Self {
+            window,
+            family,
+            key,
+        })
     }
 }
 

@@ -131,9 +131,11 @@ impl KeyedTimers {
     }
 
     fn family(&self, name: &str) -> Result<&Family, TimerError> {
-        self.families.get(name).ok_or_else(|| TimerError::UnknownFamily {
-            family: name.to_owned(),
-            known: self.families.keys().cloned().collect(),
-        })
+        self.families
+            .get(name)
+            .ok_or_else(|| TimerError::UnknownFamily {
+                family: name.to_owned(),
+                known: self.families.keys().cloned().collect(),
+            })
     }
 }

@@ -34,7 +34,10 @@ impl KeyedTimers {
     /// Takes the timers of a chunk apart.
     pub(super) fn changes(&self, name: &str, chunk: &Bytes) -> Result<Vec<Change>, TimerError> {
         let family = self.family(name)?;
-        let bad = |source| TimerError::Record { family: name.to_owned(), source };
+        let bad = |source| TimerError::Record {
+            family: name.to_owned(),
+            source,
+        };
         let mut changes = Vec::new();
         let mut rest = &chunk[..];
         while !rest.is_empty() {
@@ -42,11 +45,18 @@ impl KeyedTimers {
             let timer = family.codec.decode(&mut rest).map_err(bad)?;
             let record = chunk.slice(start..chunk.len() - rest.len());
             match timer.windows.as_slice() {
-                [] => return Err(TimerError::NoWindow { family: name.to_owned() }),
+                [] => {
+                    return Err(TimerError::NoWindow {
+                        family: name.to_owned(),
+                    });
+                }
                 [_] => changes.push(self.change(name, family, &timer, record).map_err(bad)?),
                 windows => {
                     for window in windows {
-                        let timer = Timer { windows: vec![window.clone()], ..timer.clone() };
+                        let timer = Timer {
+                            windows: vec![window.clone()],
+                            ..timer.clone()
+                        };
                         let record = encode(family, &timer).map_err(bad)?;
                         changes.push(self.change(name, family, &timer, record).map_err(bad)?);
                     }
@@ -65,7 +75,10 @@ impl KeyedTimers {
         window: &Window,
     ) -> Result<Change, TimerError> {
         let family = self.family(name)?;
-        let bad = |source| TimerError::Record { family: name.to_owned(), source };
+        let bad = |source| TimerError::Record {
+            family: name.to_owned(),
+            source,
+        };
         let at = self.expiry(window);
         let timer = Timer {
             key: Bytes::copy_from_slice(key),
@@ -106,7 +119,10 @@ impl KeyedTimers {
         Ok(Change {
             group: hash::key_group(&timer.key, self.key_groups),
             identity: keys::identity(&window, name, &timer.key, &timer.tag),
-            pending: timer.firing.as_ref().map(|firing| Pending { place: place(firing), record }),
+            pending: timer.firing.as_ref().map(|firing| Pending {
+                place: place(firing),
+                record,
+            }),
         })
     }
 }

@@ -45,11 +45,15 @@ pub(super) fn assemble(proto: &pipeline::Coder, components: Vec<Coder>) -> Coder
         urns::SHARDED_KEY => next().map(Coder::ShardedKey),
         urns::CUSTOM_WINDOW => next().map(Coder::CustomWindow),
         urns::KV => next().zip(next()).map(|(key, value)| Coder::Kv(key, value)),
-        urns::TIMER => next().zip(next()).map(|(key, window)| Coder::Timer { key, window }),
-        urns::WINDOWED_VALUE => {
-            next().zip(next()).map(|(value, window)| Coder::WindowedValue { value, window })
-        }
+        urns::TIMER => next()
+            .zip(next())
+            .map(|(key, window)| Coder::Timer { key, window }),
+        urns::WINDOWED_VALUE => next()
+            .zip(next())
+            .map(|(value, window)| Coder::WindowedValue { value, window }),
         _ => None,
     };
-    known.unwrap_or_else(|| Coder::Opaque { urn: urn.to_owned() })
+    known.unwrap_or_else(|| Coder::Opaque {
+        urn: urn.to_owned(),
+    })
 }

@@ -30,7 +30,10 @@ struct Signatures {
 impl CoderTable {
     pub(crate) fn new(coders: &HashMap<String, pipeline::Coder>) -> Self {
         Self {
-            coders: coders.iter().map(|(id, coder)| (id.clone(), coder.clone())).collect(),
+            coders: coders
+                .iter()
+                .map(|(id, coder)| (id.clone(), coder.clone()))
+                .collect(),
             wire: FxHashMap::default(),
             signatures: RefCell::default(),
         }
@@ -44,11 +47,12 @@ impl CoderTable {
 
     /// The ids of a coder's components.
     pub(crate) fn components(&self, id: &str) -> &[String] {
-        self.coders.get(id).map_or(&[], |coder| &coder.component_coder_ids)
+        self.coders
+            .get(id)
+            .map_or(&[], |coder| &coder.component_coder_ids)
     }
 
-    /// The ids of key and value coder of a `KV`, also of one that is length-prefixed: there, the
-    /// prefix can be left out, since both sides of the wire are told the same.
+    /// The ids of key and value coder of a `KV`.
     pub(crate) fn key_value(&self, id: &str) -> Option<(&str, &str)> {
         match (self.urn(id), self.components(id)) {
             (urns::KV, [key, value]) => Some((key, value)),
@@ -63,7 +67,13 @@ impl CoderTable {
         };
         let known = arity(self.urn(id)).is_some();
         let components = if known { self.components(id) } else { &[] };
-        assemble(proto, components.iter().map(|component| self.model(component)).collect())
+        assemble(
+            proto,
+            components
+                .iter()
+                .map(|component| self.model(component))
+                .collect(),
+        )
     }
 
     /// Whether two coders encode alike, as far as can be told from their protos.
@@ -75,8 +85,16 @@ impl CoderTable {
         if let Some(known) = self.signatures.borrow().by_id.get(id) {
             return *known;
         }
-        let components = self.components(id).iter().map(|id| self.signature(id)).collect();
-        let spec = self.coders.get(id).and_then(|coder| coder.spec.clone()).unwrap_or_default();
+        let components = self
+            .components(id)
+            .iter()
+            .map(|id| self.signature(id))
+            .collect();
+        let spec = self
+            .coders
+            .get(id)
+            .and_then(|coder| coder.spec.clone())
+            .unwrap_or_default();
         let mut signatures = self.signatures.borrow_mut();
         let next = signatures.by_content.len() as u32;
         let content = (spec.urn, spec.payload, components);
@@ -129,7 +147,10 @@ impl CoderTable {
     /// Finds or adds a coder made of others. The id begins with the name given.
     pub(crate) fn add(&mut self, name: &str, urn: &str, components: &[&str]) -> String {
         let coder = pipeline::Coder {
-            spec: Some(FunctionSpec { urn: urn.to_owned(), payload: Bytes::new() }),
+            spec: Some(FunctionSpec {
+                urn: urn.to_owned(),
+                payload: Bytes::new(),
+            }),
             component_coder_ids: components.iter().map(|id| (*id).to_owned()).collect(),
         };
         let mut id = name.to_owned();
@@ -165,6 +186,9 @@ impl CoderTable {
                 open.extend(self.components(id).iter().map(String::as_str));
             }
         }
-        found.into_iter().map(|id| (id.to_owned(), self.coders[id].clone())).collect()
+        found
+            .into_iter()
+            .map(|id| (id.to_owned(), self.coders[id].clone()))
+            .collect()
     }
 }

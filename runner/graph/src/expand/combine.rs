@@ -12,8 +12,11 @@ use crate::node::{Node, NodeKind};
 /// Whether the composite has all it takes, and its trigger does not count elements, which it would
 /// no longer see one by one.
 pub(crate) fn can_lift(node: &Node, components: &Components) -> bool {
-    let (Some(input), 1, 1) = (node.inputs.values().next(), node.inputs.len(), node.outputs.len())
-    else {
+    let (Some(input), 1, 1) = (
+        node.inputs.values().next(),
+        node.inputs.len(),
+        node.outputs.len(),
+    ) else {
         return false;
     };
     let Some(payload) = node.combine() else {
@@ -24,8 +27,14 @@ pub(crate) fn can_lift(node: &Node, components: &Components) -> bool {
         .get(components.strategy_id(input))
         .and_then(|strategy| strategy.trigger.as_ref());
     !node.environment.is_empty()
-        && !components.coders.urn(&payload.accumulator_coder_id).is_empty()
-        && components.coders.key_value(components.coder_id(input)).is_some()
+        && !components
+            .coders
+            .urn(&payload.accumulator_coder_id)
+            .is_empty()
+        && components
+            .coders
+            .key_value(components.coder_id(input))
+            .is_some()
         && trigger.is_none_or(may_see_accumulators)
 }
 
@@ -55,14 +64,20 @@ fn may_see_accumulators(trigger: &pipeline::Trigger) -> bool {
 ///
 /// What extracts keeps the composite's id, so that its metrics are found under the user's name.
 pub(crate) fn lift(node: &Node, components: &mut Components) -> Vec<Node> {
-    let (Some(input), Some(output), Some(payload)) =
-        (node.inputs.values().next(), node.outputs.values().next(), node.combine())
-    else {
+    let (Some(input), Some(output), Some(payload)) = (
+        node.inputs.values().next(),
+        node.outputs.values().next(),
+        node.combine(),
+    ) else {
         return Vec::new();
     };
     let accumulator = payload.accumulator_coder_id;
     let coder_id = components.coder_id(input).to_owned();
-    let key = components.coders.key_value(&coder_id).map_or("", |(key, _)| key).to_owned();
+    let key = components
+        .coders
+        .key_value(&coder_id)
+        .map_or("", |(key, _)| key)
+        .to_owned();
     let combined = components.coders.add_kv(&key, &accumulator);
     let accumulators = components.coders.add_iterable(&accumulator);
     let grouped = components.coders.add_kv(&key, &accumulators);
@@ -80,20 +95,33 @@ pub(crate) fn lift(node: &Node, components: &mut Components) -> Vec<Node> {
         outputs: BTreeMap::from([("out".to_owned(), to.to_owned())]),
         ..node.clone()
     };
-    let precombine =
-        part("Precombine", parts::COMBINE_PER_KEY_PRECOMBINE, input, &precombined);
+    let precombine = part(
+        "Precombine",
+        parts::COMBINE_PER_KEY_PRECOMBINE,
+        input,
+        &precombined,
+    );
     let group = Node {
         kind: NodeKind::GroupByKey,
         environment: String::new(),
         payload: bytes::Bytes::new(),
         ..part("Group", primitives::GROUP_BY_KEY, &precombined, &grouped)
     };
-    let merge =
-        part("Merge", parts::COMBINE_PER_KEY_MERGE_ACCUMULATORS, &grouped, &merged);
+    let merge = part(
+        "Merge",
+        parts::COMBINE_PER_KEY_MERGE_ACCUMULATORS,
+        &grouped,
+        &merged,
+    );
     let extract = Node {
         id: node.id.clone(),
         outputs: node.outputs.clone(),
-        ..part("Extract", parts::COMBINE_PER_KEY_EXTRACT_OUTPUTS, &merged, output)
+        ..part(
+            "Extract",
+            parts::COMBINE_PER_KEY_EXTRACT_OUTPUTS,
+            &merged,
+            output,
+        )
     };
     vec![precombine, group, merge, extract]
 }

@@ -34,7 +34,9 @@ fn environments(nodes: &[Node]) -> FxHashMap<String, String> {
     }
     for node in sdk() {
         for input in node.inputs.values() {
-            environments.entry(input.clone()).or_insert_with(|| node.environment.clone());
+            environments
+                .entry(input.clone())
+                .or_insert_with(|| node.environment.clone());
         }
     }
     environments
@@ -57,14 +59,16 @@ fn transcoders(
             environments.get(&output),
         ];
         let environment = environment.into_iter().flatten().next();
-        let (false, Some(environment)) =
-            (components.coders.same(components.coder_id(&input), &coder_id), environment)
-        else {
+        let (false, Some(environment)) = (
+            components
+                .coders
+                .same(components.coder_id(&input), &coder_id),
+            environment,
+        ) else {
             continue;
         };
         let id = format!("{}/Transcode/{tag}", flatten.id);
-        let transcoded =
-            components.add_pcollection(&format!("{id}.out"), &input, coder_id.clone());
+        let transcoded = components.add_pcollection(&format!("{id}.out"), &input, coder_id.clone());
         flatten.inputs.insert(tag.clone(), transcoded.clone());
         transcoders.push(Node {
             name: format!("{}/Transcode/{tag}", flatten.name),

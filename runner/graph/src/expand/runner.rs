@@ -10,9 +10,11 @@ pub(crate) fn settle_coders(nodes: &[Node], components: &mut Components) {
         let coder = match &node.kind {
             NodeKind::GroupByKey => grouped(node, components),
             NodeKind::TestStream(payload) => Some(payload.coder_id.clone()),
-            NodeKind::Identity => {
-                node.inputs.values().next().map(|input| components.coder_id(input).to_owned())
-            }
+            NodeKind::Identity => node
+                .inputs
+                .values()
+                .next()
+                .map(|input| components.coder_id(input).to_owned()),
             _ => None,
         };
         for output in node.outputs.values() {

@@ -51,9 +51,18 @@ fn parts(node: Node, components: &mut Components) -> Vec<Node> {
         outputs: BTreeMap::from([("out".to_owned(), to.to_owned())]),
         ..node.clone()
     };
-    let pair = part("PairWithRestriction", urns::PAIR_WITH_RESTRICTION, input, &paired);
-    let split =
-        part("SplitAndSizeRestrictions", urns::SPLIT_AND_SIZE_RESTRICTIONS, &paired, &sized);
+    let pair = part(
+        "PairWithRestriction",
+        urns::PAIR_WITH_RESTRICTION,
+        input,
+        &paired,
+    );
+    let split = part(
+        "SplitAndSizeRestrictions",
+        urns::SPLIT_AND_SIZE_RESTRICTIONS,
+        &paired,
+        &sized,
+    );
     let process = Node {
         urn: urns::PROCESS_SIZED_ELEMENTS_AND_RESTRICTIONS.to_owned(),
         inputs: reading(&sized),

@@ -13,7 +13,11 @@ const MAX_DEPTH: u32 = 100;
 
 /// Notes every coder that can't be what it says.
 pub(crate) fn coders(components: &pipeline::Components, problems: &mut Problems) {
-    let mut check = Check { coders: &components.coders, levels: FxHashMap::default(), problems };
+    let mut check = Check {
+        coders: &components.coders,
+        levels: FxHashMap::default(),
+        problems,
+    };
     let mut ids: Vec<&String> = components.coders.keys().collect();
     ids.sort();
     for id in ids {
@@ -48,7 +52,11 @@ impl<'a> Check<'a> {
         self.check(id, coder);
         self.levels.insert(id, None);
         let parts = &coder.component_coder_ids;
-        let levels = parts.iter().map(|part| 1 + self.levels(part, above + 1)).max().unwrap_or(0);
+        let levels = parts
+            .iter()
+            .map(|part| 1 + self.levels(part, above + 1))
+            .max()
+            .unwrap_or(0);
         self.levels.insert(id, Some(levels));
         if levels > MAX_DEPTH && above == 0 {
             self.malformed(id, format!("is nested more than {MAX_DEPTH} levels deep"));
@@ -59,18 +67,25 @@ impl<'a> Check<'a> {
     fn check(&mut self, id: &str, coder: &pipeline::Coder) {
         for component in &coder.component_coder_ids {
             if !self.coders.contains_key(component) {
-                self.malformed(id, format!("is made of coder {component:?}, which is missing"));
+                self.malformed(
+                    id,
+                    format!("is made of coder {component:?}, which is missing"),
+                );
             }
         }
         let urn = coder.spec.as_ref().map_or("", |spec| spec.urn.as_str());
         let components = coder.component_coder_ids.len();
         // Leaves are sometimes sent with components, which mean nothing.
         if arity(urn).is_some_and(|arity| components < arity) {
-            self.malformed(id, format!("{urn} has {components} components, which is too few"));
+            self.malformed(
+                id,
+                format!("{urn} has {components} components, which is too few"),
+            );
         }
     }
 
     fn malformed(&mut self, id: &str, reason: impl Into<String>) {
-        self.problems.malformed(At::PIPELINE, format!("coder {id:?}"), reason);
+        self.problems
+            .malformed(At::PIPELINE, format!("coder {id:?}"), reason);
     }
 }

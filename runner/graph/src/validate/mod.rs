@@ -31,7 +31,12 @@ pub(crate) fn requirements(pipeline: &Pipeline, problems: &mut Problems) {
         if !REQUIREMENTS.contains(&requirement.as_str()) {
             let reason = "the pipeline requires what is not known here; running it without could give \
                           wrong results";
-            problems.add(ProblemKind::UnknownRequirement, At::PIPELINE, requirement, reason);
+            problems.add(
+                ProblemKind::UnknownRequirement,
+                At::PIPELINE,
+                requirement,
+                reason,
+            );
         }
     }
 }

@@ -34,7 +34,11 @@ pub(crate) fn references(
         }
         for input in node.inputs.values() {
             if !producers.contains_key(input) && components.pcollections.contains_key(input) {
-                problems.malformed(node.at(), pcollection_text(input), "is written by no transform");
+                problems.malformed(
+                    node.at(),
+                    pcollection_text(input),
+                    "is written by no transform",
+                );
             }
         }
         for (what, id) in coder_references(node) {
@@ -85,8 +89,10 @@ fn pcollection(at: At<'_>, id: &str, components: &Components, problems: &mut Pro
         }
         Some(proto) if components.coders.urn(&proto.window_coder_id).is_empty() => {
             let value = format!("windowing strategy {strategy:?}");
-            let reason =
-                format!("has window coder {:?}, which is missing", proto.window_coder_id);
+            let reason = format!(
+                "has window coder {:?}, which is missing",
+                proto.window_coder_id
+            );
             problems.malformed(at, value, reason);
         }
         Some(_) => {}
@@ -98,7 +104,10 @@ fn coder_references(node: &Node) -> Vec<(String, String)> {
     let mut references = Vec::new();
     if let Some(par_do) = &node.par_do {
         if node.is_splittable() {
-            references.push(("restrictions".to_owned(), par_do.restriction_coder_id.clone()));
+            references.push((
+                "restrictions".to_owned(),
+                par_do.restriction_coder_id.clone(),
+            ));
         }
         references.extend(state_coders(par_do));
     }
@@ -109,7 +118,10 @@ fn coder_references(node: &Node) -> Vec<(String, String)> {
 }
 
 fn state_coders(par_do: &ParDoPayload) -> impl Iterator<Item = (String, String)> + '_ {
-    let states = par_do.state_specs.iter().collect::<std::collections::BTreeMap<_, _>>();
+    let states = par_do
+        .state_specs
+        .iter()
+        .collect::<std::collections::BTreeMap<_, _>>();
     states.into_iter().flat_map(|(id, spec)| {
         use state_spec::Spec;
         let ids: Vec<&String> = match &spec.spec {
@@ -123,7 +135,9 @@ fn state_coders(par_do: &ParDoPayload) -> impl Iterator<Item = (String, String)>
             None => Vec::new(),
         };
         let what = format!("state {id:?}");
-        ids.into_iter().map(move |coder| (what.clone(), coder.clone())).collect::<Vec<_>>()
+        ids.into_iter()
+            .map(move |coder| (what.clone(), coder.clone()))
+            .collect::<Vec<_>>()
     })
 }
 
@@ -137,15 +151,19 @@ fn sort(
     let mut consumers: Vec<Vec<usize>> = vec![Vec::new(); nodes.len()];
     let mut waiting_for: Vec<usize> = vec![0; nodes.len()];
     for (index, node) in nodes.iter().enumerate() {
-        let upstream: BTreeSet<usize> =
-            node.inputs.values().filter_map(|input| producers.get(input).copied()).collect();
+        let upstream: BTreeSet<usize> = node
+            .inputs
+            .values()
+            .filter_map(|input| producers.get(input).copied())
+            .collect();
         waiting_for[index] = upstream.len();
         for producer in upstream {
             consumers[producer].push(index);
         }
     }
-    let mut ready: BTreeSet<usize> =
-        (0..nodes.len()).filter(|index| waiting_for[*index] == 0).collect();
+    let mut ready: BTreeSet<usize> = (0..nodes.len())
+        .filter(|index| waiting_for[*index] == 0)
+        .collect();
     let mut order = Vec::with_capacity(nodes.len());
     while let Some(index) = ready.pop_first() {
         order.push(index);
@@ -156,9 +174,20 @@ fn sort(
             }
         }
     }
-    for (node, _) in nodes.iter().zip(&waiting_for).filter(|(_, waits)| **waits > 0) {
-        problems.malformed(node.at(), "cycle", "depends on its own output, or on one that does");
+    for (node, _) in nodes
+        .iter()
+        .zip(&waiting_for)
+        .filter(|(_, waits)| **waits > 0)
+    {
+        problems.malformed(
+            node.at(),
+            "cycle",
+            "depends on its own output, or on one that does",
+        );
     }
     let mut slots: Vec<Option<Node>> = nodes.into_iter().map(Some).collect();
-    order.into_iter().filter_map(|index| slots[index].take()).collect()
+    order
+        .into_iter()
+        .filter_map(|index| slots[index].take())
+        .collect()
 }

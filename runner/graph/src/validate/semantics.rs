@@ -12,7 +12,11 @@ use crate::refusal::{ProblemKind, Problems};
 
 /// Notes all that can't be run.
 pub(crate) fn semantics(nodes: &[Node], components: &mut Components, problems: &mut Problems) {
-    let mut check = Check { components, problems, strategies: BTreeSet::new() };
+    let mut check = Check {
+        components,
+        problems,
+        strategies: BTreeSet::new(),
+    };
     for node in nodes {
         check.windowing(node);
         match &node.kind {
@@ -60,14 +64,16 @@ impl Check<'_> {
         {
             let reason = "grouping in merging windows of the user's own kind is not supported; \
                           session windows are";
-            self.problems.add(ProblemKind::UnsupportedWindowing, node.at(), urn, reason);
+            self.problems
+                .add(ProblemKind::UnsupportedWindowing, node.at(), urn, reason);
         }
     }
 
     fn one_to_one(&mut self, node: &Node) {
         let (inputs, outputs) = (node.inputs.len(), node.outputs.len());
         if inputs != 1 || outputs != 1 {
-            let reason = format!("has {inputs} inputs and {outputs} outputs instead of one of each");
+            let reason =
+                format!("has {inputs} inputs and {outputs} outputs instead of one of each");
             self.problems.malformed(node.at(), &node.urn, reason);
         }
     }
@@ -80,18 +86,26 @@ impl Check<'_> {
                 "{does}, so PCollection {pcollection:?} must have a beam:coder:kv:v1 coder; give \
                  its elements a key-value type"
             );
-            self.problems.add(ProblemKind::NotKeyed, node.at(), value, reason);
+            self.problems
+                .add(ProblemKind::NotKeyed, node.at(), value, reason);
         }
     }
 
     fn flatten(&mut self, node: &Node) {
-        let Some(output) = node.outputs.values().next().filter(|_| node.outputs.len() == 1) else {
+        let Some(output) = node
+            .outputs
+            .values()
+            .next()
+            .filter(|_| node.outputs.len() == 1)
+        else {
             let reason = format!("has {} outputs instead of one", node.outputs.len());
             self.problems.malformed(node.at(), &node.urn, reason);
             return;
         };
         let window_coder = |components: &Components, pcollection: &str| {
-            let strategy = components.strategies.get(components.strategy_id(pcollection));
+            let strategy = components
+                .strategies
+                .get(components.strategy_id(pcollection));
             strategy.map_or(String::new(), |strategy| strategy.window_coder_id.clone())
         };
         let expected = window_coder(self.components, output);
@@ -106,7 +120,8 @@ impl Check<'_> {
                     coders.model(&expected)
                 );
                 let value = format!("PCollection {input:?}");
-                self.problems.add(ProblemKind::IncompatibleFlatten, node.at(), value, reason);
+                self.problems
+                    .add(ProblemKind::IncompatibleFlatten, node.at(), value, reason);
             }
         }
     }
@@ -117,7 +132,12 @@ impl Check<'_> {
             let reason = format!(
                 "has {inputs} main inputs; only one can be read (a source begins with an Impulse)"
             );
-            self.problems.add(ProblemKind::UnsupportedTransform, node.at(), &node.urn, reason);
+            self.problems.add(
+                ProblemKind::UnsupportedTransform,
+                node.at(),
+                &node.urn,
+                reason,
+            );
         }
         self.side_inputs(node);
         if node.urn == primitives::PAR_DO {
@@ -134,7 +154,8 @@ impl Check<'_> {
         for tag in declared {
             if !node.inputs.contains_key(tag) {
                 let reason = "is declared, but is none of the transform's inputs";
-                self.problems.malformed(node.at(), format!("side input {tag:?}"), reason);
+                self.problems
+                    .malformed(node.at(), format!("side input {tag:?}"), reason);
             }
         }
         for (tag, pcollection, side_input) in node.side_inputs() {
@@ -158,7 +179,8 @@ impl Check<'_> {
                     "side input {tag:?} has windows of the user's own kind; only the standard \
                      window functions can be mapped onto"
                 );
-                self.problems.add(ProblemKind::UnsupportedSideInput, node.at(), urn, reason);
+                self.problems
+                    .add(ProblemKind::UnsupportedSideInput, node.at(), urn, reason);
             }
         }
     }
@@ -190,7 +212,8 @@ impl Check<'_> {
             ];
             if !known.contains(&protocol.as_str()) || spec.spec.is_none() {
                 let reason = format!("state {id:?} is of a kind that is not known");
-                self.problems.add(ProblemKind::UnsupportedState, node.at(), protocol, reason);
+                self.problems
+                    .add(ProblemKind::UnsupportedState, node.at(), protocol, reason);
             }
         }
         let mut timers: Vec<_> = par_do.timer_family_specs.iter().collect();
@@ -199,13 +222,15 @@ impl Check<'_> {
             if spec.time_domain() == time_domain::Enum::Unspecified {
                 let value = spec.time_domain.to_string();
                 let reason = format!("timer family {id:?} is in a time domain that is not known");
-                self.problems.add(ProblemKind::UnsupportedState, node.at(), value, reason);
+                self.problems
+                    .add(ProblemKind::UnsupportedState, node.at(), value, reason);
             }
         }
         let expiration = &par_do.on_window_expiration_timer_family_spec;
         if !expiration.is_empty() && !par_do.timer_family_specs.contains_key(expiration) {
             let reason = "is to be called when windows expire, but is not declared";
-            self.problems.malformed(node.at(), format!("timer family {expiration:?}"), reason);
+            self.problems
+                .malformed(node.at(), format!("timer family {expiration:?}"), reason);
         }
     }
 }

@@ -22,8 +22,13 @@ impl Builder {
     pub(crate) fn new() -> Self {
         let mut this = Self::default();
         for name in ["python", "java"] {
-            let environment = Environment { urn: format!("env:{name}"), ..Default::default() };
-            this.components().environments.insert(name.into(), environment);
+            let environment = Environment {
+                urn: format!("env:{name}"),
+                ..Default::default()
+            };
+            this.components()
+                .environments
+                .insert(name.into(), environment);
         }
         this.coder("bytes", standard_coders::BYTES, &[]);
         this.coder("string", standard_coders::STRING_UTF8, &[]);
@@ -37,7 +42,9 @@ impl Builder {
             window_coder_id: "global_window".into(),
             ..Default::default()
         };
-        this.components().windowing_strategies.insert("global".into(), strategy);
+        this.components()
+            .windowing_strategies
+            .insert("global".into(), strategy);
         this
     }
 
@@ -73,7 +80,9 @@ impl Builder {
         let transform = PTransform {
             unique_name: id.into(),
             spec: Some(spec(urn, Bytes::new())),
-            inputs: inputs.map(|(i, input)| (format!("in{i}"), format!("{input}.out"))).collect(),
+            inputs: inputs
+                .map(|(i, input)| (format!("in{i}"), format!("{input}.out")))
+                .collect(),
             ..Default::default()
         };
         let transforms = &mut self.components().transforms;
@@ -125,8 +134,10 @@ impl Builder {
             ..Default::default()
         };
         let sides = (1..inputs.len()).map(|i| (format!("in{i}"), side.clone()));
-        let mut payload =
-            ParDoPayload { side_inputs: sides.collect(), ..ParDoPayload::default() };
+        let mut payload = ParDoPayload {
+            side_inputs: sides.collect(),
+            ..ParDoPayload::default()
+        };
         change(&mut payload);
         let transform = self.with_output(id, primitives::PAR_DO, inputs, coder);
         transform.environment_id = "python".into();
@@ -137,7 +148,13 @@ impl Builder {
         let transform = self.with_output(id, composites::COMBINE_PER_KEY, &[input], "kv");
         transform.environment_id = "python".into();
         let accumulator_coder_id = "pickled".into();
-        set_payload(transform, &CombinePayload { accumulator_coder_id, ..Default::default() });
+        set_payload(
+            transform,
+            &CombinePayload {
+                accumulator_coder_id,
+                ..Default::default()
+            },
+        );
     }
 
     pub(crate) fn environment(&mut self, transform: &str, environment: &str) {
@@ -145,7 +162,10 @@ impl Builder {
     }
 
     pub(crate) fn get(&mut self, transform: &str) -> &mut PTransform {
-        self.components().transforms.get_mut(transform).expect("a transform of this id")
+        self.components()
+            .transforms
+            .get_mut(transform)
+            .expect("a transform of this id")
     }
 
     /// The plan, checked.
@@ -168,7 +188,10 @@ impl Builder {
 }
 
 pub(crate) fn spec(urn: &str, payload: Bytes) -> FunctionSpec {
-    FunctionSpec { urn: urn.into(), payload }
+    FunctionSpec {
+        urn: urn.into(),
+        payload,
+    }
 }
 
 pub(crate) fn set_payload(transform: &mut PTransform, payload: &impl Message) {

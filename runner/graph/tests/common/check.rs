@@ -14,9 +14,21 @@ pub(crate) fn plan(plan: &Plan) {
     }
     for (index, pcollection) in plan.pcollections.iter().enumerate() {
         assert_eq!(pcollection.id.index(), index);
-        assert!(plan.stage(pcollection.producer).outputs.contains(&pcollection.id));
-        assert!(!pcollection.coder.is_opaque(), "{} can't be cut", pcollection.name);
-        assert!(!pcollection.windowing.kind.coder().is_opaque(), "windows of {}", pcollection.name);
+        assert!(
+            plan.stage(pcollection.producer)
+                .outputs
+                .contains(&pcollection.id)
+        );
+        assert!(
+            !pcollection.coder.is_opaque(),
+            "{} can't be cut",
+            pcollection.name
+        );
+        assert!(
+            !pcollection.windowing.kind.coder().is_opaque(),
+            "windows of {}",
+            pcollection.name
+        );
     }
     for (index, stage) in plan.stages.iter().enumerate() {
         assert_eq!(stage.id.index(), index);
@@ -30,7 +42,11 @@ pub(crate) fn plan(plan: &Plan) {
 fn reads_what_is_there(plan: &Plan, stage: &Stage) {
     let sides = stage.side_inputs.iter().flat_map(|side| &side.pcollections);
     for read in stage.inputs.iter().chain(sides) {
-        assert!(plan.pcollection(*read).producer < stage.id, "{} reads {read} too early", stage.id);
+        assert!(
+            plan.pcollection(*read).producer < stage.id,
+            "{} reads {read} too early",
+            stage.id
+        );
     }
     for output in &stage.outputs {
         assert_eq!(plan.pcollection(*output).producer, stage.id);
@@ -48,8 +64,14 @@ fn executable_stage(plan: &Plan, stage: &Stage, executable: &ExecutableStage) {
     let environment = &plan.environments[executable.environment.index()];
     for (id, transform) in &descriptor.transforms {
         let is_port = transform.environment_id.is_empty();
-        assert!(is_port || transform.environment_id == environment.name, "{id} runs elsewhere");
-        assert!(is_port || plan.transform_names.contains_key(id), "{id} has no name");
+        assert!(
+            is_port || transform.environment_id == environment.name,
+            "{id} runs elsewhere"
+        );
+        assert!(
+            is_port || plan.transform_names.contains_key(id),
+            "{id} has no name"
+        );
     }
     let sinks: Vec<PCollectionId> = executable.sinks.values().copied().collect();
     let outputs: BTreeSet<PCollectionId> = stage.outputs.iter().copied().collect();
@@ -62,18 +84,35 @@ fn executable_stage(plan: &Plan, stage: &Stage, executable: &ExecutableStage) {
     }
     assert!(descriptor.transforms.contains_key(&executable.source));
     for side in &stage.side_inputs {
-        assert!(descriptor.transforms[&side.transform].inputs.contains_key(&side.tag));
+        assert!(
+            descriptor.transforms[&side.transform]
+                .inputs
+                .contains_key(&side.tag)
+        );
     }
     if let Some(splittable) = &executable.splittable {
-        assert!(descriptor.transforms.contains_key(&splittable.process_transform));
+        assert!(
+            descriptor
+                .transforms
+                .contains_key(&splittable.process_transform)
+        );
         if let Some(truncate) = &splittable.truncate {
             references(&truncate.descriptor);
-            assert!(truncate.descriptor.transforms.contains_key(&truncate.source));
+            assert!(
+                truncate
+                    .descriptor
+                    .transforms
+                    .contains_key(&truncate.source)
+            );
             assert!(truncate.descriptor.transforms.contains_key(&truncate.sink));
         }
     }
     if let Some(keyed) = &executable.keyed {
-        let (key, _) = plan.pcollection(stage.inputs[0]).coder.key_value().expect("a KV");
+        let (key, _) = plan
+            .pcollection(stage.inputs[0])
+            .coder
+            .key_value()
+            .expect("a KV");
         assert_eq!(*key, keyed.key_coder);
     }
 }
@@ -86,7 +125,10 @@ fn references(descriptor: &ProcessBundleDescriptor) {
             assert!(written.insert(output), "{output} is written twice");
         }
         for pcollection in transform.inputs.values().chain(transform.outputs.values()) {
-            assert!(descriptor.pcollections.contains_key(pcollection), "{id}: {pcollection}");
+            assert!(
+                descriptor.pcollections.contains_key(pcollection),
+                "{id}: {pcollection}"
+            );
         }
         let spec = transform.spec.as_ref().expect("a spec");
         if [runner::DATA_SOURCE, runner::DATA_SINK].contains(&spec.urn.as_str()) {
@@ -97,16 +139,28 @@ fn references(descriptor: &ProcessBundleDescriptor) {
         }
     }
     for (id, pcollection) in &descriptor.pcollections {
-        assert!(descriptor.coders.contains_key(&pcollection.coder_id), "coder of {id}");
+        assert!(
+            descriptor.coders.contains_key(&pcollection.coder_id),
+            "coder of {id}"
+        );
         let strategy = &pcollection.windowing_strategy_id;
-        assert!(descriptor.windowing_strategies.contains_key(strategy), "windowing of {id}");
+        assert!(
+            descriptor.windowing_strategies.contains_key(strategy),
+            "windowing of {id}"
+        );
     }
     for (id, strategy) in &descriptor.windowing_strategies {
-        assert!(descriptor.coders.contains_key(&strategy.window_coder_id), "windows of {id}");
+        assert!(
+            descriptor.coders.contains_key(&strategy.window_coder_id),
+            "windows of {id}"
+        );
     }
     for (id, coder) in &descriptor.coders {
         for component in &coder.component_coder_ids {
-            assert!(descriptor.coders.contains_key(component), "component {component} of {id}");
+            assert!(
+                descriptor.coders.contains_key(component),
+                "component {component} of {id}"
+            );
         }
     }
 }

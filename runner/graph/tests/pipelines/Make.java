@@ -68,7 +68,7 @@ public class Make {
         p.apply("Read", TextIO.read().from("/dev/null")).apply("Split", ParDo.of(new Split()));
     PCollection<KV<String, Integer>> counts = words.apply("Count", Sum.integersPerKey());
     PCollectionView<Map<String, Integer>> view = counts.apply("View", View.asMap());
-    words.apply("Look", ParDo.of(new Look(view)).withSideInputs(view)).apply("Shuffle", Reshuffle.viaRandomKey());
+    words.apply("Look", ParDo.of(new Look(view)).withSideInputs(view));
     words.apply("Fixed", Window.into(FixedWindows.of(Duration.standardMinutes(1)))).apply("State", ParDo.of(new Stateful()));
     SdkComponents components = SdkComponents.create(options);
     RunnerApi.Pipeline.Builder proto = PipelineTranslation.toProto(p, components, false).toBuilder();

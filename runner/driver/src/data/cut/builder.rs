@@ -58,16 +58,6 @@ impl HandleBuilder {
         }
     }
 
-    /// How many elements the open handle may still take.
-    pub(super) fn room_elements(&self) -> u64 {
-        self.limits.max_elements - self.elements
-    }
-
-    /// How many bytes the open handle may still take before it is closed.
-    pub(super) fn room_bytes(&self) -> u64 {
-        self.limits.target_bytes.saturating_sub(self.bytes)
-    }
-
     /// Adds a slice of whole elements without copying it.
     pub(super) fn share(
         &mut self,
@@ -82,29 +72,19 @@ impl HandleBuilder {
         self.close_if_full()
     }
 
-    /// Adds an element, given in parts, by copying it. Says by how much the buffer grew.
+    /// Adds an element, given in parts, by copying it.
     #[inline]
-    pub(super) fn copy(
-        &mut self,
-        parts: &[&[u8]],
-        timestamp: EventTime,
-    ) -> Result<Buffered, DataError> {
+    pub(super) fn copy(&mut self, parts: &[&[u8]], timestamp: EventTime) -> Result<(), DataError> {
         let bytes: usize = parts.iter().map(|part| part.len()).sum();
         let before = self.buffer.len();
-        let mut flushed = 0;
         if before > 0 && before + bytes > CHUNK_BYTES {
             self.flush()?;
-            flushed = before;
         }
         for part in parts {
             self.buffer.extend_from_slice(part);
         }
         self.count(1, bytes as u64, timestamp);
-        if self.is_full() {
-            flushed += self.buffer.len();
-            self.close()?;
-        }
-        Ok(Buffered { added: bytes, flushed })
+        self.close_if_full()
     }
 
     /// Hands what is buffered to the store.
@@ -168,11 +148,4 @@ impl Drop for HandleBuilder {
             self.store.release(self.done.iter().map(|handle| handle.id));
         }
     }
-}
-
-/// What adding an element did to a buffer.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Buffered {
-    pub(super) added: usize,
-    pub(super) flushed: usize,
 }

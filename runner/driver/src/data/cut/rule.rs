@@ -106,14 +106,4 @@ impl ConsumerRule {
     pub(super) fn same_readiness_for_all(&self) -> bool {
         self.side_inputs.iter().all(|side| matches!(side.window_fn, WindowFn::Global))
     }
-
-    /// Whether what is cut for the one can be given to the other as it is.
-    pub(super) fn cuts_like(&self, other: &Self) -> bool {
-        self.key_groups == other.key_groups
-            && self.max_elements_per_handle == other.max_elements_per_handle
-            && self.target_bytes_per_handle == other.target_bytes_per_handle
-            && self.same_readiness_for_all()
-            && other.same_readiness_for_all()
-            && self.side_inputs.len() == other.side_inputs.len()
-    }
 }

@@ -43,9 +43,19 @@ impl World {
             ..StateCoders::default()
         };
         let key_coder = Coder::StringUtf8;
-        let state =
-            KeyedState::new(store.clone(), StageId(3), KEY_GROUPS, key_coder, &windowing, coders);
-        Self { store, state, next_bundle: 0 }
+        let state = KeyedState::new(
+            store.clone(),
+            StageId(3),
+            KEY_GROUPS,
+            key_coder,
+            &windowing,
+            coders,
+        );
+        Self {
+            store,
+            state,
+            next_bundle: 0,
+        }
     }
 
     fn bundle(&mut self) -> BundleState {
@@ -72,7 +82,10 @@ impl World {
 
 /// Encoded as SDKs encode it: the n-th window of 10 ms.
 fn window(n: i64) -> Bytes {
-    let window = Window::Interval { start: EventTime(n * 10), end: EventTime(n * 10 + 10) };
+    let window = Window::Interval {
+        start: EventTime(n * 10),
+        end: EventTime(n * 10 + 10),
+    };
     let mut encoded = Vec::new();
     WindowKind::Interval.encode(&window, &mut encoded).unwrap();
     encoded.into()
@@ -101,7 +114,10 @@ struct At {
 }
 
 fn at(window_number: i64, key: &str) -> At {
-    At { window: window(window_number), key: text(key) }
+    At {
+        window: window(window_number),
+        key: text(key),
+    }
 }
 
 impl At {
@@ -115,50 +131,64 @@ impl At {
     }
 
     fn map(&self, map_key: &Bytes) -> StateKey {
-        typed(state_key::Type::MultimapUserState(state_key::MultimapUserState {
-            transform_id: "t".to_owned(),
-            user_state_id: "map".to_owned(),
-            window: self.window.clone(),
-            key: self.key.clone(),
-            map_key: map_key.clone(),
-        }))
+        typed(state_key::Type::MultimapUserState(
+            state_key::MultimapUserState {
+                transform_id: "t".to_owned(),
+                user_state_id: "map".to_owned(),
+                window: self.window.clone(),
+                key: self.key.clone(),
+                map_key: map_key.clone(),
+            },
+        ))
     }
 
     fn map_keys(&self) -> StateKey {
-        typed(state_key::Type::MultimapKeysUserState(state_key::MultimapKeysUserState {
-            transform_id: "t".to_owned(),
-            user_state_id: "map".to_owned(),
-            window: self.window.clone(),
-            key: self.key.clone(),
-        }))
+        typed(state_key::Type::MultimapKeysUserState(
+            state_key::MultimapKeysUserState {
+                transform_id: "t".to_owned(),
+                user_state_id: "map".to_owned(),
+                window: self.window.clone(),
+                key: self.key.clone(),
+            },
+        ))
     }
 
     fn map_entries(&self, state: &str) -> StateKey {
-        typed(state_key::Type::MultimapEntriesUserState(state_key::MultimapEntriesUserState {
-            transform_id: "t".to_owned(),
-            user_state_id: state.to_owned(),
-            window: self.window.clone(),
-            key: self.key.clone(),
-        }))
+        typed(state_key::Type::MultimapEntriesUserState(
+            state_key::MultimapEntriesUserState {
+                transform_id: "t".to_owned(),
+                user_state_id: state.to_owned(),
+                window: self.window.clone(),
+                key: self.key.clone(),
+            },
+        ))
     }
 
     fn list(&self, range: Option<(i64, i64)>) -> StateKey {
-        typed(state_key::Type::OrderedListUserState(state_key::OrderedListUserState {
-            transform_id: "t".to_owned(),
-            user_state_id: "list".to_owned(),
-            window: self.window.clone(),
-            key: self.key.clone(),
-            range: range.map(|(start, end)| OrderedListRange { start, end }),
-        }))
+        typed(state_key::Type::OrderedListUserState(
+            state_key::OrderedListUserState {
+                transform_id: "t".to_owned(),
+                user_state_id: "list".to_owned(),
+                window: self.window.clone(),
+                key: self.key.clone(),
+                range: range.map(|(start, end)| OrderedListRange { start, end }),
+            },
+        ))
     }
 }
 
 fn typed(r#type: state_key::Type) -> StateKey {
-    StateKey { r#type: Some(r#type) }
+    StateKey {
+        r#type: Some(r#type),
+    }
 }
 
 fn request(key: &StateKey, request: state_request::Request) -> StateRequest {
-    StateRequest { state_key: Some(key.clone()), request: Some(request), ..StateRequest::default() }
+    StateRequest {
+        state_key: Some(key.clone()),
+        request: Some(request),
+        ..StateRequest::default()
+    }
 }
 
 fn append(bundle: &BundleState, key: &StateKey, data: impl Into<Bytes>) {
@@ -175,7 +205,9 @@ fn clear(bundle: &BundleState, key: &StateKey) {
 
 /// One page, and the token of the next.
 fn page(bundle: &BundleState, key: &StateKey, token: &Bytes) -> Result<(Bytes, Bytes), String> {
-    let get = StateGetRequest { continuation_token: token.clone() };
+    let get = StateGetRequest {
+        continuation_token: token.clone(),
+    };
     match bundle.handle(&request(key, state_request::Request::Get(get)))? {
         state_response::Response::Get(get) => Ok((get.data, get.continuation_token)),
         other => Err(format!("a get was answered with {other:?}")),

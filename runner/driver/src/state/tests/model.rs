@@ -67,14 +67,19 @@ impl Model {
     fn apply(&mut self, op: &Op) {
         match op {
             Op::Append(cell, word) => {
-                self.bags.entry(*cell).or_default().extend_from_slice(&text(word));
+                self.bags
+                    .entry(*cell)
+                    .or_default()
+                    .extend_from_slice(&text(word));
             }
             Op::Clear(cell) => {
                 self.bags.remove(cell);
             }
             Op::Put(cell, key, word) => {
                 let map = self.maps.entry(*cell).or_default();
-                map.entry(text(key)).or_default().extend_from_slice(&text(word));
+                map.entry(text(key))
+                    .or_default()
+                    .extend_from_slice(&text(word));
             }
             Op::ClearKey(cell, key) => {
                 self.maps.entry(*cell).or_default().remove(&text(key));
@@ -84,7 +89,11 @@ impl Model {
             }
             Op::Insert(cell, entries) => {
                 let list = self.lists.entry(*cell).or_default();
-                list.extend(entries.iter().map(|(sort_key, word)| (*sort_key, entry(*sort_key, word))));
+                list.extend(
+                    entries
+                        .iter()
+                        .map(|(sort_key, word)| (*sort_key, entry(*sort_key, word))),
+                );
                 list.sort_by_key(|(sort_key, _)| *sort_key);
             }
             Op::ClearRange(cell, start, end) => {
@@ -100,7 +109,9 @@ impl Model {
 
     fn list(&self, cell: Cell, range: std::ops::Range<i64>) -> Vec<u8> {
         let list = self.lists.get(&cell).into_iter().flatten();
-        list.filter(|(key, _)| range.contains(key)).flat_map(|(_, entry)| entry.to_vec()).collect()
+        list.filter(|(key, _)| range.contains(key))
+            .flat_map(|(_, entry)| entry.to_vec())
+            .collect()
     }
 }
 
@@ -112,8 +123,10 @@ fn perform(bundle: &BundleState, op: &Op) {
         Op::ClearKey((w, k), key) => clear(bundle, &at(*w, k).map(&text(key))),
         Op::ClearMap((w, k)) => clear(bundle, &at(*w, k).map_keys()),
         Op::Insert((w, k), entries) => {
-            let data: Vec<u8> =
-                entries.iter().flat_map(|(sort_key, word)| entry(*sort_key, word)).collect();
+            let data: Vec<u8> = entries
+                .iter()
+                .flat_map(|(sort_key, word)| entry(*sort_key, word))
+                .collect();
             append(bundle, &at(*w, k).list(None), data);
         }
         Op::ClearRange((w, k), start, end) => {
@@ -136,13 +149,21 @@ fn compare(bundle: &BundleState, model: &Model) {
             assert_eq!(get(bundle, &at.map_keys()), keys, "keys {cell:?}");
             for key in ["", "k", "k\0", "k\0\u{1}", "\0"] {
                 let values = map.get(&text(key)).cloned().unwrap_or_default();
-                assert_eq!(get(bundle, &at.map(&text(key))), values, "{key:?} of {cell:?}");
+                assert_eq!(
+                    get(bundle, &at.map(&text(key))),
+                    values,
+                    "{key:?} of {cell:?}"
+                );
             }
             let all = model.list(cell, i64::MIN..i64::MAX);
             assert_eq!(get(bundle, &at.list(None)), all, "list {cell:?}");
             for (start, end) in [(-2, 3), (0, 0), (3, -2), (i64::MIN, 0), (1, i64::MAX)] {
                 let part = get(bundle, &at.list(Some((start, end))));
-                assert_eq!(part, model.list(cell, start..end), "{start}..{end} of {cell:?}");
+                assert_eq!(
+                    part,
+                    model.list(cell, start..end),
+                    "{start}..{end} of {cell:?}"
+                );
             }
         }
     }

@@ -21,13 +21,21 @@ fn pages_never_cut_an_append_in_two() {
     let mut world = World::new();
     let bag = at(0, "k").bag("bag");
     let (third, whole, huge) = (PAGE_BYTES / 3, PAGE_BYTES, PAGE_BYTES + 1);
-    for (stored, added) in [(vec![], vec![third; 7]), (vec![third; 7], vec![]), (vec![huge, third], vec![whole, third, third])] {
+    for (stored, added) in [
+        (vec![], vec![third; 7]),
+        (vec![third; 7], vec![]),
+        (vec![huge, third], vec![whole, third, third]),
+    ] {
         let first = world.bundle();
         clear(&first, &bag);
-        stored.iter().for_each(|length| append(&first, &bag, vec![1; *length]));
+        stored
+            .iter()
+            .for_each(|length| append(&first, &bag, vec![1; *length]));
         world.commit(first);
         let second = world.bundle();
-        added.iter().for_each(|length| append(&second, &bag, vec![2; *length]));
+        added
+            .iter()
+            .for_each(|length| append(&second, &bag, vec![2; *length]));
         let lengths: Vec<usize> = pages(&second, &bag).iter().map(Bytes::len).collect();
         let expected = match (stored.len(), added.len()) {
             (2, 3) => vec![huge, third, whole, 2 * third],
@@ -45,7 +53,13 @@ fn many_small_appends_are_one_entry_and_later_ones_leave_it_alone() {
         let bundle = world.bundle();
         (0..1000).for_each(|_| append(&bundle, &bag, vec![7]));
         let batch = bundle.into_batch().unwrap();
-        let values: Vec<usize> = batch.writes.values().flatten().map(Bytes::len).filter(|l| *l > 0).collect();
+        let values: Vec<usize> = batch
+            .writes
+            .values()
+            .flatten()
+            .map(Bytes::len)
+            .filter(|l| *l > 0)
+            .collect();
         assert_eq!(values, [1000], "only what is new is written");
         world.store.commit(batch).unwrap();
         // The window's entry, and one per bundle.
@@ -56,7 +70,11 @@ fn many_small_appends_are_one_entry_and_later_ones_leave_it_alone() {
     clear(&bundle, &bag);
     append(&bundle, &bag, vec![1, 2]);
     world.commit(bundle);
-    assert_eq!(world.entries(), 2, "a value that is set anew leaves nothing behind");
+    assert_eq!(
+        world.entries(),
+        2,
+        "a value that is set anew leaves nothing behind"
+    );
     assert_eq!(get(&world.bundle(), &bag), [1, 2]);
 }
 
@@ -78,7 +96,10 @@ fn keys_entries_and_lists_are_paged_too() {
     assert_eq!(pages(&bundle, &at.map_entries("map")).len(), 3);
     let lists = pages(&bundle, &at.list(None));
     assert_eq!(lists.len(), 4);
-    assert_eq!(lists.concat(), [0, 1, 1, 2].map(|n| entry(n, &long)).concat());
+    assert_eq!(
+        lists.concat(),
+        [0, 1, 1, 2].map(|n| entry(n, &long)).concat()
+    );
 }
 
 #[test]
@@ -102,7 +123,17 @@ fn entries_are_keys_with_counted_values() {
     world.commit(bundle);
     let bundle = world.bundle();
     append(&bundle, &at.map(&text("a")), [text("3"), text("")].concat());
-    let entries = [&text("a")[..], &[0, 0, 0, 3], &text("1"), &text("3"), &text(""), &text("b"), &[0, 0, 0, 1], &text("2")].concat();
+    let entries = [
+        &text("a")[..],
+        &[0, 0, 0, 3],
+        &text("1"),
+        &text("3"),
+        &text(""),
+        &text("b"),
+        &[0, 0, 0, 1],
+        &text("2"),
+    ]
+    .concat();
     assert_eq!(get(&bundle, &at.map_entries("map")), entries);
     clear(&bundle, &at.map_entries("map"));
     assert_eq!(get(&bundle, &at.map_keys()), [0; 0]);
@@ -138,20 +169,35 @@ fn a_token_does_not_outlive_a_clear() {
 fn what_is_no_user_state_is_refused() {
     let mut world = World::new();
     let bundle = world.bundle();
-    let side_input = typed(state_key::Type::IterableSideInput(state_key::IterableSideInput::default()));
+    let side_input = typed(state_key::Type::IterableSideInput(
+        state_key::IterableSideInput::default(),
+    ));
     let error = page(&bundle, &side_input, &Bytes::new()).unwrap_err();
     assert!(error.contains("not user state"), "{error}");
     assert!(bundle.handle(&StateRequest::default()).is_err());
-    let nothing = StateRequest { state_key: Some(at(0, "k").bag("bag")), ..StateRequest::default() };
+    let nothing = StateRequest {
+        state_key: Some(at(0, "k").bag("bag")),
+        ..StateRequest::default()
+    };
     assert!(bundle.handle(&nothing).is_err());
     let keys = at(0, "k").map_keys();
     let append = state_request::Request::Append(StateAppendRequest { data: text("v") });
     assert!(bundle.handle(&request(&keys, append)).is_err());
     let list = at(0, "k").list(None);
-    let torn = state_request::Request::Append(StateAppendRequest { data: entry(1, "v").slice(..2) });
+    let torn = state_request::Request::Append(StateAppendRequest {
+        data: entry(1, "v").slice(..2),
+    });
     assert!(bundle.handle(&request(&list, torn)).is_err());
-    assert_eq!(get(&bundle, &list), [0; 0], "nothing of a torn append counts");
-    let bad_window = At { window: Bytes::from_static(b"?"), key: text("k") }.bag("bag");
+    assert_eq!(
+        get(&bundle, &list),
+        [0; 0],
+        "nothing of a torn append counts"
+    );
+    let bad_window = At {
+        window: Bytes::from_static(b"?"),
+        key: text("k"),
+    }
+    .bag("bag");
     let append = state_request::Request::Append(StateAppendRequest { data: text("v") });
     assert!(bundle.handle(&request(&bad_window, append)).is_err());
 }
@@ -161,7 +207,10 @@ fn a_key_without_its_length_is_the_same_key() {
     let mut world = World::new();
     let bundle = world.bundle();
     append(&bundle, &at(0, "key").bag("bag"), text("v"));
-    let bare = At { window: window(0), key: Bytes::from_static(b"key") };
+    let bare = At {
+        window: window(0),
+        key: Bytes::from_static(b"key"),
+    };
     assert_eq!(get(&bundle, &bare.bag("bag")), text("v"));
 }
 
@@ -171,7 +220,10 @@ fn states_stages_and_keys_are_kept_apart() {
     let bundle = world.bundle();
     append(&bundle, &at(0, "k").bag("a"), text("v"));
     world.commit(bundle);
-    let other_stage = KeyedState { stage: StageId(4), ..world.state.clone() };
+    let other_stage = KeyedState {
+        stage: StageId(4),
+        ..world.state.clone()
+    };
     for (bundle, key) in [
         (world.bundle(), at(0, "k").bag("b")),
         (world.bundle(), at(1, "k").bag("a")),

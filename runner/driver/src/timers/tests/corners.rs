@@ -5,14 +5,21 @@ use super::*;
 
 #[test]
 fn event_timers_fire_when_the_watermark_has_passed_them() {
-    for (watermark, fires) in
-        [(EventTime(9), false), (EventTime(10), false), (EventTime(11), true), (EventTime::MAX, true)]
-    {
+    for (watermark, fires) in [
+        (EventTime(9), false),
+        (EventTime(10), false),
+        (EventTime(11), true),
+        (EventTime::MAX, true),
+    ] {
         let world = World::new();
         let bundle = world.timers.bundle();
         bundle.absorb("event", &set("k", "", 0, 10, 10)).unwrap();
         world.commit(&bundle);
-        assert_eq!(world.fire(watermark, i64::MIN).len(), usize::from(fires), "{watermark}");
+        assert_eq!(
+            world.fire(watermark, i64::MIN).len(),
+            usize::from(fires),
+            "{watermark}"
+        );
     }
 }
 
@@ -20,7 +27,9 @@ fn event_timers_fire_when_the_watermark_has_passed_them() {
 fn a_timer_at_the_end_of_time_fires_there() {
     let world = World::new();
     let bundle = world.timers.bundle();
-    bundle.absorb("event", &set("k", "", 0, EventTime::MAX.0, 0)).unwrap();
+    bundle
+        .absorb("event", &set("k", "", 0, EventTime::MAX.0, 0))
+        .unwrap();
     world.commit(&bundle);
     assert!(world.fire(EventTime(EventTime::MAX.0 - 1), 0).is_empty());
     assert_eq!(world.fire(EventTime::MAX, 0).len(), 1);
@@ -31,10 +40,20 @@ fn what_is_sent_is_what_was_set() {
     let world = World::new();
     let bundle = world.timers.bundle();
     let (a, b) = (set("k", "one", 0, 3, 2), set("k", "two", 0, 1, 1));
-    let chunk = [a.clone(), set("k", "gone", 0, 2, 2), b.clone(), clear("k", "gone", 0)].concat();
+    let chunk = [
+        a.clone(),
+        set("k", "gone", 0, 2, 2),
+        b.clone(),
+        clear("k", "gone", 0),
+    ]
+    .concat();
     bundle.absorb("event", &chunk.into()).unwrap();
     world.commit(&bundle);
-    let records: Vec<_> = world.fire(EventTime(9), 0).into_iter().map(|t| t.record).collect();
+    let records: Vec<_> = world
+        .fire(EventTime(9), 0)
+        .into_iter()
+        .map(|t| t.record)
+        .collect();
     assert_eq!(records, [b, a], "soonest first");
     assert_eq!(world.entries(), 0);
 }
@@ -45,7 +64,10 @@ fn a_timer_that_its_own_firing_sets_anew_stays_set() {
     let bundle = world.timers.bundle();
     bundle.absorb("event", &set("k", "", 0, 1, 1)).unwrap();
     world.commit(&bundle);
-    let due = world.timers.due(&[group("k")], EventTime(5), ProcessingTime(0)).unwrap();
+    let due = world
+        .timers
+        .due(&[group("k")], EventTime(5), ProcessingTime(0))
+        .unwrap();
     for again in [false, true] {
         let bundle = world.timers.bundle();
         if again {
@@ -54,7 +76,11 @@ fn a_timer_that_its_own_firing_sets_anew_stays_set() {
         bundle.absorb("event", &set("k", "", 0, 2, 2)).unwrap();
         bundle.fired(&due);
         let summary = bundle.summary(group("k")).unwrap();
-        assert_eq!(summary.next_event_timer, Some(EventTime(2)), "due at once, but later");
+        assert_eq!(
+            summary.next_event_timer,
+            Some(EventTime(2)),
+            "due at once, but later"
+        );
         assert_eq!(bundle.groups(), [group("k")].into());
     }
 }
@@ -81,9 +107,15 @@ fn what_cannot_be_read_is_refused_whole() {
     assert!(unknown.to_string().contains("\"processing\""), "{unknown}");
     let good = set("k", "", 0, 1, 1);
     let torn = [good.clone(), good.slice(..good.len() - 1)].concat();
-    assert!(matches!(bundle.absorb("event", &torn.into()), Err(TimerError::Record { .. })));
+    assert!(matches!(
+        bundle.absorb("event", &torn.into()),
+        Err(TimerError::Record { .. })
+    ));
     let nowhere = record("k", "", &[], None);
-    assert!(matches!(bundle.absorb("event", &nowhere), Err(TimerError::NoWindow { .. })));
+    assert!(matches!(
+        bundle.absorb("event", &nowhere),
+        Err(TimerError::NoWindow { .. })
+    ));
     assert!(bundle.groups().is_empty());
 }
 
@@ -99,11 +131,16 @@ fn the_expiry_timer_comes_when_nothing_else_of_its_key_and_window_is_due() {
     }
     bundle.absorb("event", &set("k", "", 0, 14, 14)).unwrap();
     let summary = bundle.summary(group("k")).unwrap();
-    assert_eq!((summary.next_event_timer, summary.hold), (Some(EventTime(14)), Some(EventTime(14))));
+    assert_eq!(
+        (summary.next_event_timer, summary.hold),
+        (Some(EventTime(14)), Some(EventTime(14)))
+    );
     world.commit(&bundle);
 
     let seen_again = world.timers.bundle();
-    seen_again.ensure_expiry_timer(&text("k"), &window(0)).unwrap();
+    seen_again
+        .ensure_expiry_timer(&text("k"), &window(0))
+        .unwrap();
     assert!(seen_again.groups().is_empty(), "it is set already");
 
     let families = |due: &[DueTimer]| due.iter().map(|t| t.family.clone()).collect::<Vec<_>>();
@@ -111,12 +148,21 @@ fn the_expiry_timer_comes_when_nothing_else_of_its_key_and_window_is_due() {
     let first = world.fire(EventTime(15), 0);
     assert_eq!(families(&first), ["event", EXPIRY_FAMILY]);
     let expired = codec().decode(&mut &first[1].record[..]).unwrap();
-    assert_eq!((expired.key, &expired.windows[..]), (text("other"), &[window(0)][..]));
+    assert_eq!(
+        (expired.key, &expired.windows[..]),
+        (text("other"), &[window(0)][..])
+    );
     let firing = expired.firing.unwrap();
-    assert_eq!((firing.fire_timestamp, firing.hold_timestamp), (EventTime(14), EventTime(9)));
+    assert_eq!(
+        (firing.fire_timestamp, firing.hold_timestamp),
+        (EventTime(14), EventTime(9))
+    );
     let second = world.fire(EventTime(15), 0);
     assert_eq!(families(&second), [EXPIRY_FAMILY]);
-    assert_eq!(codec().decode(&mut &second[0].record[..]).unwrap().key, text("k"));
+    assert_eq!(
+        codec().decode(&mut &second[0].record[..]).unwrap().key,
+        text("k")
+    );
     assert_eq!(world.fire(EventTime::MAX, 0).len(), 2);
     assert_eq!(world.entries(), 0);
 }

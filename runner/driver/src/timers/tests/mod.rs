@@ -30,7 +30,10 @@ fn codec() -> TimerCodec {
 }
 
 fn window(n: i64) -> Window {
-    Window::Interval { start: EventTime(n * 10), end: EventTime(n * 10 + 10) }
+    Window::Interval {
+        start: EventTime(n * 10),
+        end: EventTime(n * 10 + 10),
+    }
 }
 
 fn encoded(window: &Window) -> Vec<u8> {
@@ -51,7 +54,12 @@ fn group(key: &str) -> KeyGroup {
 
 /// A timer set for `fire`, which holds the watermark at `hold`.
 pub(super) fn set(key: &str, tag: &str, window_number: i64, fire: i64, hold: i64) -> Bytes {
-    record(key, tag, &[window(window_number)], Some((EventTime(fire), EventTime(hold))))
+    record(
+        key,
+        tag,
+        &[window(window_number)],
+        Some((EventTime(fire), EventTime(hold))),
+    )
 }
 
 fn clear(key: &str, tag: &str, window_number: i64) -> Bytes {
@@ -93,7 +101,10 @@ impl World {
             allowed_lateness_ms: LATENESS_MS,
             ..WindowingStrategy::default()
         };
-        let family = |domain| TimerFamily { domain, key_coder: Coder::StringUtf8 };
+        let family = |domain| TimerFamily {
+            domain,
+            key_coder: Coder::StringUtf8,
+        };
         let families: BTreeMap<_, _> = [
             ("event".to_owned(), family(TimeDomain::EventTime)),
             ("processing".to_owned(), family(TimeDomain::ProcessingTime)),
@@ -120,7 +131,10 @@ impl World {
     /// One bundle that fires what is due, and nothing else.
     fn fire(&self, watermark: EventTime, now: i64) -> Vec<DueTimer> {
         let groups: Vec<_> = (0..KEY_GROUPS).map(KeyGroup).collect();
-        let due = self.timers.due(&groups, watermark, ProcessingTime(now)).unwrap();
+        let due = self
+            .timers
+            .due(&groups, watermark, ProcessingTime(now))
+            .unwrap();
         let bundle = self.timers.bundle();
         bundle.fired(&due);
         self.commit(&bundle);

@@ -9,8 +9,20 @@ type Model = BTreeMap<(&'static str, &'static str, i64, &'static str), (EventTim
 
 #[derive(Debug, Clone)]
 enum Op {
-    Set { family: &'static str, key: &'static str, window: i64, tag: &'static str, fire: i64, hold: i64 },
-    Clear { family: &'static str, key: &'static str, window: i64, tag: &'static str },
+    Set {
+        family: &'static str,
+        key: &'static str,
+        window: i64,
+        tag: &'static str,
+        fire: i64,
+        hold: i64,
+    },
+    Clear {
+        family: &'static str,
+        key: &'static str,
+        window: i64,
+        tag: &'static str,
+    },
     /// Ends the bundle: it counts, or it failed.
     End(bool),
     /// Ends the bundle, then begins one that fires what is due.
@@ -37,15 +49,22 @@ fn compare(bundle: &BundleTimers, model: &Model) {
     for number in 0..KEY_GROUPS {
         let summary = bundle.summary(KeyGroup(number)).unwrap();
         let of = |family: &'static str| {
-            let timers = model.iter().filter(move |((_, key, ..), _)| group(key) == KeyGroup(number));
+            let timers = model
+                .iter()
+                .filter(move |((_, key, ..), _)| group(key) == KeyGroup(number));
             timers.filter(move |((f, ..), _)| family.is_empty() || *f == family)
         };
         let first = |family| of(family).map(|(_, (fire, _))| *fire).min();
         assert_eq!(summary.next_event_timer, first("event"));
-        assert_eq!(summary.next_processing_timer.map(|t| EventTime(t.0)), first("processing"));
+        assert_eq!(
+            summary.next_processing_timer.map(|t| EventTime(t.0)),
+            first("processing")
+        );
         assert_eq!(summary.hold, of("").map(|(_, (_, hold))| *hold).min());
         for w in 0..2 {
-            let waits = bundle.waits_in(KeyGroup(number), &encoded(&window(w))).unwrap();
+            let waits = bundle
+                .waits_in(KeyGroup(number), &encoded(&window(w)))
+                .unwrap();
             assert_eq!(waits, of("").any(|((_, _, of, _), _)| *of == w));
         }
     }
