@@ -23,19 +23,13 @@ pub(crate) fn run() -> anyhow::Result<bool> {
 
     step("counting the words of a text, on workers that exist for this job alone");
     let mut demo = Command::new(workspace::target()?.join("debug/dataflume"));
-    demo.args([
-        "exec",
-        "--ephemeral",
-        "--workers=process",
-        "--log-level=warn",
-        "--",
-    ])
-    .arg(&beam.python)
-    .arg(&example)
-    .args(["--runner=PortableRunner", "--job_endpoint={endpoint}"])
-    .args(["--environment_type=DOCKER", "--sdk_worker_parallelism=1"])
-    .arg("--output")
-    .arg(output.join("counts"));
+    demo.args(["exec", "--ephemeral", "--workers=process", "--"])
+        .arg(&beam.python)
+        .arg(&example)
+        .args(["--runner=PortableRunner", "--job_endpoint={endpoint}"])
+        .args(["--environment_type=DOCKER", "--sdk_worker_parallelism=1"])
+        .arg("--output")
+        .arg(output.join("counts"));
     beam.set_variables(&mut demo);
     let ran = workspace::succeeds(&mut demo);
     let counts = read_counts(&output);

@@ -27,3 +27,11 @@ mod windowing;
 
 pub use refusal::{Problem, ProblemKind, Refusal};
 pub use translate::{TranslateOptions, translate};
+
+/// The structure of one of a descriptor's coders, as far as the runner knows it.
+pub fn coder_of(
+    coders: &std::collections::HashMap<String, dataflume_proto::pipeline::Coder>,
+    id: &str,
+) -> dataflume_model::coder::Coder {
+    coders::CoderTable::new(coders).model(id)
+}

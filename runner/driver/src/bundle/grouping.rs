@@ -35,10 +35,8 @@ pub(super) fn streaming(
     bundle: &Bundle,
 ) -> Result<Box<Staged>, BundleFailure> {
     let codec = context.input_codec(stage)?;
-    // Triggers that count elements are asked at each of them where input is unbounded; in a batch,
-    // once per bundle.
-    let bounded = stage.inputs.iter().all(|input| context.plan.pcollection(*input).bounded);
-    let options = GroupingOptions { fire_at_every_element: !bounded };
+    // A trigger may fire at any element, and users of count triggers expect it to.
+    let options = GroupingOptions { fire_at_every_element: true };
     let grouper = Grouper::new(stage.id, group.windowing.clone(), codec, options);
     let grouper = grouper.map_err(data_failure)?;
     let work = GroupingWork {

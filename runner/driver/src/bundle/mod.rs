@@ -2,7 +2,6 @@
 
 pub(crate) mod elements;
 mod grouping;
-mod nested;
 pub(crate) mod operators;
 pub(crate) mod sdk;
 mod split;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dataflume_engine::{Bundle, BundleFailure, Work};
 use dataflume_graph::plan::{Stage, StageKind, TestStream};
+use dataflume_model::coder::{Coder, CoderError};
 use dataflume_model::ids::PCollectionId;
 use dataflume_model::pane::PaneInfo;
 use dataflume_model::time::EventTime;
@@ -123,11 +124,39 @@ fn test_stream(
         return Err(BundleFailure::Failed(text));
     };
     let coder = &context.plan.pcollection(output).coder;
+    let nested = encodes_nested(context);
     let mut cutter = context.cutter(output);
     for element in &event.elements {
         let mut bytes = header(context, output, EventTime(element.timestamp))?;
-        super::nested::append(coder, &element.encoded_element, &mut bytes).map_err(data_failure)?;
+        if nested {
+            bytes.extend_from_slice(&element.encoded_element);
+        } else {
+            nest(coder, &element.encoded_element, &mut bytes).map_err(data_failure)?;
+        }
         cutter.push(bytes.into()).map_err(data_failure)?;
     }
     finish([cutter])
+}
+
+/// The Go SDK writes a TestStream's elements as it writes all others, in the nested context. The
+/// others leave the length out where it is known anyway.
+fn encodes_nested(context: &BundleContext) -> bool {
+    let environments = &context.plan.environments;
+    let is_go = |urn: &String| urn.starts_with("beam:version:sdk_base:go:");
+    environments.iter().all(|environment| environment.proto.capabilities.iter().any(is_go))
+}
+
+/// Appends the nested encoding of an outer one. A length prefix is one that the plan added to make
+/// the coder fit for the wire: the SDK encoded without it.
+fn nest(coder: &Coder, outer: &[u8], out: &mut Vec<u8>) -> Result<(), CoderError> {
+    match coder {
+        Coder::LengthPrefix(_) => Coder::Bytes.nest(outer, out),
+        Coder::Kv(key, value) => {
+            let mut rest = outer;
+            key.skip(&mut rest)?;
+            out.extend_from_slice(&outer[..outer.len() - rest.len()]);
+            nest(value, rest, out)
+        }
+        other => other.nest(outer, out),
+    }
 }

@@ -61,7 +61,7 @@ impl Keyed {
             context.key_groups,
             keyed.key_coder.clone(),
             windowing,
-            StateCoders::default(),
+            StateCoders::of(&executable.descriptor, &keyed.transform),
         );
         let timers = KeyedTimers::new(
             context.store.clone(),

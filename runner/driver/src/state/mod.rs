@@ -10,6 +10,7 @@
 
 mod bundle;
 mod chunks;
+mod coders;
 mod entries;
 mod expiry;
 pub(crate) mod keys;
@@ -20,7 +21,6 @@ mod request;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dataflume_engine::store::{Store, StoreError};
@@ -30,6 +30,7 @@ use dataflume_model::time::EventTime;
 use dataflume_model::window::{Window, WindowKind, WindowingStrategy};
 
 pub use bundle::BundleState;
+pub use coders::StateCoders;
 
 use crate::timers::TimerError;
 
@@ -62,17 +63,6 @@ impl StateError {
     pub(crate) fn coder(what: &'static str) -> impl FnOnce(CoderError) -> Self {
         move |source| Self::Coder { what, source }
     }
-}
-
-/// The coders of values that the runner has to tell apart.
-#[derive(Debug, Clone, Default)]
-pub struct StateCoders {
-    /// State id of an ordered list -> coder of its values. Java and Python length-prefix the
-    /// values themselves, whatever their coder: leave theirs out.
-    pub ordered_lists: BTreeMap<String, Coder>,
-    /// State id of a multimap -> coder of its values; without it, whole entries can't be read at
-    /// once.
-    pub multimaps: BTreeMap<String, Coder>,
 }
 
 /// The user state of one stage.

@@ -252,3 +252,20 @@ fn several_threads_may_ask_at_once() {
         assert_eq!(bag, (0..100).collect::<Vec<u8>>());
     }
 }
+
+#[test]
+fn values_of_ordered_lists_may_be_bare() {
+    let world = World::new();
+    let state = KeyedState {
+        coders: Arc::new(StateCoders {
+            ordered_lists: [("list".to_owned(), Coder::Varint)].into(),
+            ..StateCoders::default()
+        }),
+        ..world.state.clone()
+    };
+    let bundle = state.bundle(BundleId(0));
+    let list = at(0, "k").list(None);
+    append(&bundle, &list, vec![2, 20, 1, 200, 1]);
+    assert_eq!(get(&bundle, &list), [1, 200, 1, 2, 20]);
+    assert_eq!(get(&bundle, &at(0, "k").list(Some((2, 3)))), [2, 20]);
+}

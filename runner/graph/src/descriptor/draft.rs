@@ -1,143 +1,20 @@
-//! What an SDK harness is told about a stage: its `ProcessBundleDescriptor`.
-//!
-//! PCollections that come over the wire have the wire's coder in it, also where they are read as
-//! side inputs, because SDKs decode state, residuals and side inputs with what the PCollection
-//! says. PCollections that stay within the harness keep the user's coder.
+//! Putting a descriptor together, with everything that its parts refer to.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use dataflume_model::ids::{EnvironmentId, PCollectionId, StageId};
 use dataflume_proto::fn_execution::{ProcessBundleDescriptor, RemoteGrpcPort};
-use dataflume_proto::pipeline::{
-    self, FunctionSpec, PTransform, ParDoPayload, state_spec, time_domain,
-};
-use dataflume_proto::urn::{runner, splittable_par_do_components as sdf, standard_coders};
+use dataflume_proto::pipeline::{self, FunctionSpec, PTransform, ParDoPayload, state_spec};
+use dataflume_proto::urn::{runner, standard_coders};
 use prost::Message;
 
 use crate::components::Components;
 use crate::node::Node;
-use crate::plan::{ExecutableStage, KeyedStage, Splittable, TimeDomain, TimerFamily, Truncation};
 
 /// The local name of what a port reads or writes.
-const PORT: &str = "out";
-
-/// Makes the executable stage of these nodes. The first one reads the main input.
-pub(crate) fn stage(
-    id: StageId,
-    environment: EnvironmentId,
-    nodes: &[&Node],
-    outputs: &[(String, PCollectionId)],
-    components: &mut Components,
-) -> ExecutableStage {
-    let head = nodes[0];
-    let mut draft = Draft::new(id.to_string(), &head.environment, components);
-    let mut sinks = BTreeMap::new();
-    for node in nodes {
-        draft.node(node);
-    }
-    let input = head.main_input().map_or("", |(_, input)| input.as_str());
-    let source = draft.source(input);
-    for (name, pcollection) in outputs {
-        sinks.insert(draft.sink(name), *pcollection);
-    }
-    let descriptor = draft.finish();
-    let payloads = || nodes.iter().filter_map(|node| node.par_do.as_deref());
-    ExecutableStage {
-        environment,
-        source,
-        sinks,
-        keyed: head
-            .is_stateful()
-            .then(|| keyed(head, input, components))
-            .flatten(),
-        splittable: head
-            .processes_restrictions()
-            .then(|| splittable(id, head, input, components)),
-        requires_time_sorted_input: payloads().any(|payload| payload.requires_time_sorted_input),
-        requires_stable_input: payloads().any(|payload| payload.requires_stable_input),
-        finalization: payloads().any(|payload| payload.requests_finalization),
-        descriptor,
-    }
-}
-
-fn keyed(head: &Node, input: &str, components: &mut Components) -> Option<KeyedStage> {
-    let par_do = head.par_do.as_deref()?;
-    let key_coder = components.wire_coder(input).key_value()?.0.clone();
-    let timer = |spec: &pipeline::TimerFamilySpec| TimerFamily {
-        domain: match spec.time_domain() {
-            time_domain::Enum::ProcessingTime => TimeDomain::ProcessingTime,
-            _ => TimeDomain::EventTime,
-        },
-        key_coder: key_coder.clone(),
-    };
-    let expiration = &par_do.on_window_expiration_timer_family_spec;
-    Some(KeyedStage {
-        transform: head.id.clone(),
-        states: par_do
-            .state_specs
-            .iter()
-            .map(|(id, spec)| (id.clone(), spec.clone()))
-            .collect(),
-        timers: par_do
-            .timer_family_specs
-            .iter()
-            .map(|(id, spec)| (id.clone(), timer(spec)))
-            .collect(),
-        on_window_expiration: (!expiration.is_empty()).then(|| expiration.clone()),
-        key_coder,
-    })
-}
-
-fn splittable(id: StageId, head: &Node, input: &str, components: &mut Components) -> Splittable {
-    Splittable {
-        process_transform: head.id.clone(),
-        unbounded: head
-            .outputs
-            .values()
-            .any(|output| !components.is_bounded(output)),
-        truncate: truncation(id, head, input, components),
-    }
-}
-
-/// Truncates restrictions in the form in which the processing transform reads them.
-fn truncation(
-    id: StageId,
-    head: &Node,
-    input: &str,
-    components: &mut Components,
-) -> Option<Box<Truncation>> {
-    let capabilities = &components.environments.get(&head.environment)?.capabilities;
-    if !capabilities
-        .iter()
-        .any(|capability| capability == sdf::TRUNCATE_SIZED_RESTRICTION)
-    {
-        return None;
-    }
-    let truncated = components.add_pcollection(
-        &format!("{input}/truncated"),
-        input,
-        components.coder_id(input).to_owned(),
-    );
-    let node = Node {
-        id: format!("{}/TruncateSizedRestriction", head.id),
-        name: format!("{}/TruncateSizedRestriction", head.name),
-        urn: sdf::TRUNCATE_SIZED_RESTRICTION.to_owned(),
-        outputs: BTreeMap::from([(PORT.to_owned(), truncated.clone())]),
-        ..head.clone()
-    };
-    let mut draft = Draft::new(format!("{id}-truncate"), &head.environment, components);
-    draft.node(&node);
-    let source = draft.source(input);
-    let sink = draft.sink(&truncated);
-    Some(Box::new(Truncation {
-        descriptor: draft.finish(),
-        source,
-        sink,
-    }))
-}
+pub(super) const PORT: &str = "out";
 
 /// A descriptor under construction.
-struct Draft<'a> {
+pub(super) struct Draft<'a> {
     components: &'a mut Components,
     descriptor: ProcessBundleDescriptor,
     /// The coders that something refers to.
@@ -145,7 +22,7 @@ struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    fn new(id: String, environment: &str, components: &'a mut Components) -> Self {
+    pub(super) fn new(id: String, environment: &str, components: &'a mut Components) -> Self {
         let environments = components.environments.get(environment);
         let environments = environments.map(|e| (environment.to_owned(), e.clone()));
         let descriptor = ProcessBundleDescriptor {
@@ -160,7 +37,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn node(&mut self, node: &Node) {
+    pub(super) fn node(&mut self, node: &Node) {
         let payload = match &node.par_do {
             Some(par_do) => self.par_do(node, par_do),
             None => node.payload.clone(),
@@ -267,7 +144,7 @@ impl<'a> Draft<'a> {
             .insert(id.to_owned(), strategy);
     }
 
-    fn source(&mut self, pcollection: &str) -> String {
+    pub(super) fn source(&mut self, pcollection: &str) -> String {
         self.pcollection(pcollection, true);
         let id = format!("{}/source", self.descriptor.id);
         let mut port = self.port(runner::DATA_SOURCE, pcollection, &id);
@@ -276,7 +153,7 @@ impl<'a> Draft<'a> {
         id
     }
 
-    fn sink(&mut self, pcollection: &str) -> String {
+    pub(super) fn sink(&mut self, pcollection: &str) -> String {
         let id = format!("{}/sink/{pcollection}", self.descriptor.id);
         let mut port = self.port(runner::DATA_SINK, pcollection, &id);
         port.inputs = HashMap::from([(PORT.to_owned(), pcollection.to_owned())]);
@@ -308,7 +185,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn finish(mut self) -> ProcessBundleDescriptor {
+    pub(super) fn finish(mut self) -> ProcessBundleDescriptor {
         let coders = self.coders.iter().map(String::as_str);
         self.descriptor.coders = self.components.coders.closure(coders);
         self.descriptor
