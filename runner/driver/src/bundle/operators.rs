@@ -128,10 +128,11 @@ fn test_stream(
     let mut cutter = context.cutter(output);
     for element in &event.elements {
         let mut bytes = header(context, output, EventTime(element.timestamp))?;
+        let encoded = &element.encoded_element;
         if nested {
-            bytes.extend_from_slice(&element.encoded_element);
+            to_wire(coder, encoded, &mut bytes).map_err(data_failure)?;
         } else {
-            nest(coder, &element.encoded_element, &mut bytes).map_err(data_failure)?;
+            nest(coder, encoded, &mut bytes).map_err(data_failure)?;
         }
         cutter.push(bytes.into()).map_err(data_failure)?;
     }
@@ -144,6 +145,24 @@ fn encodes_nested(context: &BundleContext) -> bool {
     let environments = &context.plan.environments;
     let is_go = |urn: &String| urn.starts_with("beam:version:sdk_base:go:");
     environments.iter().all(|environment| environment.proto.capabilities.iter().any(is_go))
+}
+
+/// Appends the wire encoding of a nested one. The Go SDK itself prefixes what only it understands;
+/// any other prefix is the plan's.
+fn to_wire(coder: &Coder, nested: &[u8], out: &mut Vec<u8>) -> Result<(), CoderError> {
+    match coder {
+        Coder::LengthPrefix(of) if !of.is_opaque() => Coder::Bytes.nest(nested, out),
+        Coder::Kv(key, value) if !matches!(**key, Coder::LengthPrefix(_)) => {
+            let mut rest = nested;
+            key.skip(&mut rest)?;
+            out.extend_from_slice(&nested[..nested.len() - rest.len()]);
+            to_wire(value, rest, out)
+        }
+        _ => {
+            out.extend_from_slice(nested);
+            Ok(())
+        }
+    }
 }
 
 /// Appends the nested encoding of an outer one. A length prefix is one that the plan added to make

@@ -44,18 +44,18 @@ fn may_see_accumulators(trigger: &pipeline::Trigger) -> bool {
         None
         | Some(
             Kind::Default(_)
-            | Kind::Always(_)
             | Kind::Never(_)
             | Kind::AfterProcessingTime(_)
             | Kind::AfterSynchronizedProcessingTime(_),
         ) => true,
-        Some(Kind::ElementCount(of)) => of.element_count == 1,
         Some(Kind::AfterEndOfWindow(of)) => {
             let firings = [of.early_firings.as_deref(), of.late_firings.as_deref()];
             firings.into_iter().flatten().all(may_see_accumulators)
         }
         Some(Kind::AfterAny(of)) => of.subtriggers.iter().all(may_see_accumulators),
         Some(Kind::Repeat(of)) => of.subtrigger.as_deref().is_none_or(may_see_accumulators),
+        // These may have to fire at every single element, or at a number of them.
+        Some(Kind::Always(_) | Kind::ElementCount(_)) => false,
         Some(Kind::AfterAll(_) | Kind::AfterEach(_) | Kind::OrFinally(_)) => false,
     }
 }
