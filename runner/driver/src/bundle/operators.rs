@@ -151,7 +151,7 @@ fn encodes_nested(context: &BundleContext) -> bool {
 /// any other prefix is the plan's.
 fn to_wire(coder: &Coder, nested: &[u8], out: &mut Vec<u8>) -> Result<(), CoderError> {
     match coder {
-        Coder::LengthPrefix(of) if !of.is_opaque() => Coder::Bytes.nest(nested, out),
+        Coder::LengthPrefix(of) if !is_go_custom(of) => Coder::Bytes.nest(nested, out),
         Coder::Kv(key, value) if !matches!(**key, Coder::LengthPrefix(_)) => {
             let mut rest = nested;
             key.skip(&mut rest)?;
@@ -163,6 +163,10 @@ fn to_wire(coder: &Coder, nested: &[u8], out: &mut Vec<u8>) -> Result<(), CoderE
             Ok(())
         }
     }
+}
+
+fn is_go_custom(coder: &Coder) -> bool {
+    matches!(coder, Coder::Opaque { urn } if urn.starts_with("beam:go:coder:"))
 }
 
 /// Appends the nested encoding of an outer one. A length prefix is one that the plan added to make
