@@ -29,8 +29,8 @@ const CLEAN_UP: Duration = Duration::from_secs(10);
 pub struct EmulatorOptions<'a> {
     /// The data folder; one of its own if absent.
     pub data: Option<&'a Path>,
-    /// Further arguments.
-    pub arguments: &'a [&'a str],
+    /// What container images are made of: `process` (if absent), `docker` or `auto`.
+    pub workers: Option<&'a str>,
 }
 
 /// A running emulator, killed with all its workers if it is dropped before [`Emulator::stop`].
@@ -69,9 +69,15 @@ impl Emulator {
         let log = data.join("emulator.log");
         let mut command = Command::new(emulator_program());
         command
-            .args(["start", "--port", "0", "--workers", "process", "--data-dir"])
+            .args([
+                "start",
+                "--port",
+                "0",
+                "--workers",
+                options.workers.unwrap_or("process"),
+            ])
+            .arg("--data-dir")
             .arg(&data)
-            .args(options.arguments)
             .env("DATAFLUME_PYTHON", &Prepared::get().python)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

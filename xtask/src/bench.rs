@@ -58,8 +58,15 @@ impl Drop for Peer {
 
 /// Measures, prints a table, and writes `target/bench.json`.
 pub(crate) fn run(args: &BenchArgs) -> Result<bool> {
-    if let Some(unknown) = args.cases.iter().find(|case| !CASES.contains(&case.as_str())) {
-        bail!("no case is called {unknown:?}; there are: {}", CASES.join(", "));
+    if let Some(unknown) = args
+        .cases
+        .iter()
+        .find(|case| !CASES.contains(&case.as_str()))
+    {
+        bail!(
+            "no case is called {unknown:?}; there are: {}",
+            CASES.join(", ")
+        );
     }
     workspace::must(cargo::cargo().args(["build", "--release", "--package", "dataflume"]))?;
     let beam = python::Beam::ensure()?;
@@ -68,12 +75,24 @@ pub(crate) fn run(args: &BenchArgs) -> Result<bool> {
     let (_prism, prism) = start_prism()?;
     let endpoint = |at: &str| vec!["--endpoint".to_owned(), at.to_owned()];
     let runners = [
-        Runner { name: "dataflume", arguments: endpoint(emulator.endpoint()) },
-        Runner { name: "prism", arguments: endpoint(&prism) },
-        Runner { name: "FnApiRunner", arguments: vec!["--fn-api-runner".to_owned()] },
+        Runner {
+            name: "dataflume",
+            arguments: endpoint(emulator.endpoint()),
+        },
+        Runner {
+            name: "prism",
+            arguments: endpoint(&prism),
+        },
+        Runner {
+            name: "FnApiRunner",
+            arguments: vec!["--fn-api-runner".to_owned()],
+        },
     ];
     let mut rows = Vec::new();
-    for case in CASES.iter().filter(|case| args.cases.is_empty() || args.cases.iter().any(|c| c == *case)) {
+    for case in CASES
+        .iter()
+        .filter(|case| args.cases.is_empty() || args.cases.iter().any(|c| c == *case))
+    {
         let mut seconds: BTreeMap<&'static str, Vec<f64>> = BTreeMap::new();
         for _ in 0..args.rounds {
             for runner in &runners {
@@ -82,7 +101,10 @@ pub(crate) fn run(args: &BenchArgs) -> Result<bool> {
                 seconds.entry(runner.name).or_default().push(took);
             }
         }
-        rows.push(Row { case: (*case).to_owned(), seconds });
+        rows.push(Row {
+            case: (*case).to_owned(),
+            seconds,
+        });
     }
     print_table(&rows);
     let file = workspace::target()?.join("bench.json");
@@ -94,13 +116,28 @@ pub(crate) fn run(args: &BenchArgs) -> Result<bool> {
 fn measure(beam: &python::Beam, case: &str, scale: f64, runner: &Runner) -> Result<f64> {
     let script = workspace::root().join("xtask/bench/cases.py");
     let mut command = Command::new(&beam.python);
-    command.arg(script).arg(case).args(&runner.arguments).arg("--scale").arg(scale.to_string());
-    let output = command.stderr(Stdio::piped()).output().context("can't run Python")?;
+    command
+        .arg(script)
+        .arg(case)
+        .args(&runner.arguments)
+        .arg("--scale")
+        .arg(scale.to_string());
+    let output = command
+        .stderr(Stdio::piped())
+        .output()
+        .context("can't run Python")?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let result = text.lines().rev().find_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let result = text
+        .lines()
+        .rev()
+        .find_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     match result.and_then(|value| value["seconds"].as_f64()) {
         Some(seconds) if output.status.success() => Ok(seconds),
-        _ => bail!("{case} failed on {}:\n{}", runner.name, String::from_utf8_lossy(&output.stderr)),
+        _ => bail!(
+            "{case} failed on {}:\n{}",
+            runner.name,
+            String::from_utf8_lossy(&output.stderr)
+        ),
     }
 }
 
@@ -112,8 +149,14 @@ fn start_prism() -> Result<(Peer, String)> {
     }
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let mut command = Command::new(&binary);
-    command.args([format!("--job_port={port}"), "--serve_http=false".to_owned()]);
-    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    command.args([
+        format!("--job_port={port}"),
+        "--serve_http=false".to_owned(),
+    ]);
+    let child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
     let peer = Peer(child);
     let deadline = Instant::now() + START_UP;
     while std::net::TcpStream::connect(("localhost", port)).is_err() {
@@ -126,7 +169,10 @@ fn start_prism() -> Result<(Peer, String)> {
 }
 
 fn print_table(rows: &[Row]) {
-    println!("\n{:<14} {:>12} {:>12} {:>12}   (median seconds; ratio of dataflume to the peer)", "case", "dataflume", "prism", "FnApiRunner");
+    println!(
+        "\n{:<14} {:>12} {:>12} {:>12}   (median seconds; ratio of dataflume to the peer)",
+        "case", "dataflume", "prism", "FnApiRunner"
+    );
     for row in rows {
         let ours = median(&row.seconds["dataflume"]);
         print!("{:<14} {ours:>12.2}", row.case);

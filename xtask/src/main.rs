@@ -3,6 +3,7 @@
 //! Start at [`Task`]; a task is a list of named [`stage::Stage`]s, run one after the other, of
 //! which a failing one doesn't hide what the others say.
 
+mod bench;
 mod cargo;
 mod conformance;
 mod demo;
@@ -14,7 +15,6 @@ mod workspace;
 
 use std::process::ExitCode;
 
-use anyhow::bail;
 use clap::{Parser, Subcommand};
 
 use crate::stage::Stage;
@@ -50,7 +50,7 @@ enum Task {
         sdk: sdk_images::Sdk,
     },
     /// Measures the speed against other runners.
-    Bench,
+    Bench(bench::BenchArgs),
 }
 
 fn main() -> ExitCode {
@@ -65,7 +65,7 @@ fn main() -> ExitCode {
         Task::Conformance(args) => conformance::run(&args),
         Task::Examples => stage::run(&[Stage::new("examples", examples::stage)], &[]),
         Task::SdkImage { sdk } => sdk_images::make(sdk),
-        Task::Bench => bench(),
+        Task::Bench(args) => bench::run(&args),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
@@ -84,8 +84,4 @@ fn tests() -> Vec<Stage> {
         Stage::new("examples", examples::stage),
         Stage::new("rust tests", cargo::test),
     ]
-}
-
-fn bench() -> anyhow::Result<bool> {
-    bail!("there is no benchmark to run yet: nothing has been measured, so nothing is claimed")
 }

@@ -39,6 +39,11 @@ impl Emulator {
                 workspace.join("target/debug/dataflume")
             }
         };
+        Self::start_binary(workspace, suite, &binary)
+    }
+
+    /// Starts this binary, with a log of that name.
+    pub(crate) fn start_binary(workspace: &Path, suite: &str, binary: &Path) -> Result<Self> {
         let folder = super::suite::target_folder(workspace, suite);
         std::fs::create_dir_all(&folder)?;
         let log = std::fs::File::create(folder.join("emulator.log"))?;

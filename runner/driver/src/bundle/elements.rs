@@ -25,7 +25,13 @@ pub(crate) fn piece(
         min_timestamp = min_timestamp.min(summary.min_timestamp);
     }
     let id = data.put(chunks).map_err(|error| error.to_string())?;
-    let handle = DataHandle { id, elements, bytes, min_timestamp, ..like.clone() };
+    let handle = DataHandle {
+        id,
+        elements,
+        bytes,
+        min_timestamp,
+        ..like.clone()
+    };
     Ok(PendingData::from(handle))
 }
 
@@ -81,7 +87,9 @@ fn divide_piece(
 ) -> Result<(PendingData, PendingData), String> {
     let mut left = count;
     let (mut head, mut tail) = (Vec::new(), Vec::new());
-    let blocks = data.read(whole.handle.id).map_err(|error| error.to_string())?;
+    let blocks = data
+        .read(whole.handle.id)
+        .map_err(|error| error.to_string())?;
     for chunk in blocks {
         let chunk = chunk.map_err(|error: DataError| error.to_string())?;
         if left == 0 {

@@ -36,7 +36,9 @@ pub(super) fn streaming(
 ) -> Result<Box<Staged>, BundleFailure> {
     let codec = context.input_codec(stage)?;
     // A trigger may fire at any element, and users of count triggers expect it to.
-    let options = GroupingOptions { fire_at_every_element: true };
+    let options = GroupingOptions {
+        fire_at_every_element: true,
+    };
     let grouper = Grouper::new(stage.id, group.windowing.clone(), codec, options);
     let grouper = grouper.map_err(data_failure)?;
     let work = GroupingWork {
@@ -48,7 +50,9 @@ pub(super) fn streaming(
         input_watermark: bundle.input_watermark,
         processing_time: bundle.processing_time,
     };
-    let effects = grouper.run(context.store.as_ref(), &work).map_err(data_failure)?;
+    let effects = grouper
+        .run(context.store.as_ref(), &work)
+        .map_err(data_failure)?;
     let mut cutter = context.cutter(output(stage)?);
     for chunk in effects.output {
         cutter.push(chunk).map_err(data_failure)?;
@@ -71,7 +75,10 @@ fn elements(
     let mut groups: BTreeMap<KeyGroup, Vec<Bytes>> = BTreeMap::new();
     if let Work::Elements(pieces) = &bundle.work {
         for piece in pieces {
-            let group = piece.handle.key_group.ok_or_else(|| broken(stage, "got data without key group"))?;
+            let group = piece
+                .handle
+                .key_group
+                .ok_or_else(|| broken(stage, "got data without key group"))?;
             let chunks = groups.entry(group).or_default();
             for chunk in context.data.read(piece.handle.id).map_err(data_failure)? {
                 chunks.push(chunk.map_err(data_failure)?);

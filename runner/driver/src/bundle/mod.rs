@@ -43,7 +43,10 @@ impl BundleContext {
         data: DataOptions,
         metrics: Arc<JobMetrics>,
     ) -> Result<Self, DataError> {
-        let cut = plan.pcollections.iter().map(|p| Arc::new(CutSpec::of(plan, p.id, &options.cut)));
+        let cut = plan
+            .pcollections
+            .iter()
+            .map(|p| Arc::new(CutSpec::of(plan, p.id, &options.cut)));
         let data = Arc::new(DataStore::open(data)?);
         Ok(Self {
             cut: cut.collect(),
@@ -58,7 +61,10 @@ impl BundleContext {
 
     pub(crate) fn codec(&self, pcollection: PCollectionId) -> WindowedCodec {
         let pcollection = self.plan.pcollection(pcollection);
-        WindowedCodec::new(pcollection.coder.clone(), pcollection.windowing.kind.clone())
+        WindowedCodec::new(
+            pcollection.coder.clone(),
+            pcollection.windowing.kind.clone(),
+        )
     }
 
     /// How the elements of a stage's main input are encoded: all of the union alike.
@@ -92,33 +98,52 @@ impl Staged {
 
     /// Adds what was cut from one output.
     pub(crate) fn add(&mut self, mut output: CutOutput) {
-        self.effects.deliveries.append(&mut output.take_deliveries());
+        self.effects
+            .deliveries
+            .append(&mut output.take_deliveries());
         self.feeds.extend(output.take_feeds());
     }
 
     /// Makes everything but the engine's part durable and visible.
     pub(crate) fn commit(self, context: &BundleContext) -> Result<(), String> {
         if !self.writes.writes.is_empty() {
-            context.store.commit(self.writes).map_err(|error| error.to_string())?;
+            context
+                .store
+                .commit(self.writes)
+                .map_err(|error| error.to_string())?;
         }
         for feed in self.feeds {
-            context.side_inputs.commit(feed).map_err(|error| error.to_string())?;
+            context
+                .side_inputs
+                .commit(feed)
+                .map_err(|error| error.to_string())?;
         }
         Ok(())
     }
 
     /// Forgets everything.
     pub(crate) fn discard(self, context: &BundleContext) {
-        let delivered = self.effects.deliveries.iter().flat_map(|(_, handles)| handles);
+        let delivered = self
+            .effects
+            .deliveries
+            .iter()
+            .flat_map(|(_, handles)| handles);
         let residuals = self.effects.residuals.iter().map(|data| &data.handle);
-        let ids: Vec<_> = delivered.chain(residuals).map(|handle: &DataHandle| handle.id).collect();
+        let ids: Vec<_> = delivered
+            .chain(residuals)
+            .map(|handle: &DataHandle| handle.id)
+            .collect();
         context.data.release(ids);
     }
 }
 
 /// A PCollection of the stage's main input: all of the union are encoded and windowed alike.
 pub(crate) fn input(stage: &Stage) -> Result<PCollectionId, BundleFailure> {
-    stage.inputs.first().copied().ok_or_else(|| broken(stage, "has no input"))
+    stage
+        .inputs
+        .first()
+        .copied()
+        .ok_or_else(|| broken(stage, "has no input"))
 }
 
 /// The stage as one that runs in an SDK.
@@ -131,7 +156,10 @@ pub(crate) fn executable(stage: &Stage) -> Result<&ExecutableStage, BundleFailur
 
 /// The plan contradicts itself: retrying won't help, and the text says where.
 pub(crate) fn broken(stage: &Stage, what: &str) -> BundleFailure {
-    BundleFailure::Failed(format!("internal error: stage {} ({}) {what}", stage.id, stage.name))
+    BundleFailure::Failed(format!(
+        "internal error: stage {} ({}) {what}",
+        stage.id, stage.name
+    ))
 }
 
 /// Data could not be stored, read or understood.

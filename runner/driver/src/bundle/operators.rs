@@ -38,7 +38,9 @@ fn run(context: &BundleContext, bundle: &Bundle) -> Result<Box<Staged>, BundleFa
         (StageKind::Identity, Work::Elements(_)) => {
             let mut cutter = context.cutter(output(stage)?);
             for chunk in chunks(context, bundle) {
-                cutter.push(chunk.map_err(data_failure)?).map_err(data_failure)?;
+                cutter
+                    .push(chunk.map_err(data_failure)?)
+                    .map_err(data_failure)?;
             }
             finish([cutter])
         }
@@ -48,13 +50,20 @@ fn run(context: &BundleContext, bundle: &Bundle) -> Result<Box<Staged>, BundleFa
         (StageKind::GroupByKey(group), Work::Elements(_) | Work::Timers(_)) => {
             super::grouping::streaming(context, stage, group, bundle)
         }
-        (_, work) => Err(broken(stage, &format!("can't execute {work:?} on the runner"))),
+        (_, work) => Err(broken(
+            stage,
+            &format!("can't execute {work:?} on the runner"),
+        )),
     }
 }
 
 /// The stage's only output.
 pub(super) fn output(stage: &Stage) -> Result<PCollectionId, BundleFailure> {
-    stage.outputs.first().copied().ok_or_else(|| broken(stage, "has no output"))
+    stage
+        .outputs
+        .first()
+        .copied()
+        .ok_or_else(|| broken(stage, "has no output"))
 }
 
 pub(super) fn finish(
@@ -104,7 +113,12 @@ fn header(
     let mut bytes = Vec::new();
     let codec = context.codec(pcollection);
     codec
-        .encode_header(timestamp, &[Window::Global], &PaneInfo::NO_FIRING, &mut bytes)
+        .encode_header(
+            timestamp,
+            &[Window::Global],
+            &PaneInfo::NO_FIRING,
+            &mut bytes,
+        )
         .map_err(data_failure)?;
     Ok(bytes)
 }
@@ -115,12 +129,22 @@ fn test_stream(
     stream: &TestStream,
     index: usize,
 ) -> Result<Box<Staged>, BundleFailure> {
-    let event = stream.payload.events.get(index).and_then(|event| event.event.as_ref());
+    let event = stream
+        .payload
+        .events
+        .get(index)
+        .and_then(|event| event.event.as_ref());
     let Some(Event::ElementEvent(event)) = event else {
-        return Err(broken(stage, "was asked for elements of an event that has none"));
+        return Err(broken(
+            stage,
+            "was asked for elements of an event that has none",
+        ));
     };
     let Some(output) = stream.output(&event.tag) else {
-        let text = format!("the TestStream adds elements to {:?}, an output that it lacks", event.tag);
+        let text = format!(
+            "the TestStream adds elements to {:?}, an output that it lacks",
+            event.tag
+        );
         return Err(BundleFailure::Failed(text));
     };
     let coder = &context.plan.pcollection(output).coder;
@@ -144,7 +168,9 @@ fn test_stream(
 fn encodes_nested(context: &BundleContext) -> bool {
     let environments = &context.plan.environments;
     let is_go = |urn: &String| urn.starts_with("beam:version:sdk_base:go:");
-    environments.iter().all(|environment| environment.proto.capabilities.iter().any(is_go))
+    environments
+        .iter()
+        .all(|environment| environment.proto.capabilities.iter().any(is_go))
 }
 
 /// Appends the wire encoding of a nested one. The Go SDK itself prefixes what only it understands;

@@ -46,7 +46,10 @@ impl Live {
             bundle,
             worker,
             handle: OnceLock::new(),
-            input: Mutex::new(Input { pieces, roots: Vec::new() }),
+            input: Mutex::new(Input {
+                pieces,
+                roots: Vec::new(),
+            }),
             broken_off: OnceLock::new(),
         }
     }
@@ -66,7 +69,12 @@ impl Live {
             }
             (_, result) => result,
         };
-        reports.send(Report::BundleEnded { bundle: self.bundle.id, result }).ok();
+        reports
+            .send(Report::BundleEnded {
+                bundle: self.bundle.id,
+                result,
+            })
+            .ok();
     }
 
     /// The bundle's result will not count.
@@ -81,7 +89,9 @@ impl Live {
     async fn execute(&self, context: &Arc<BundleContext>) -> Result<Box<Staged>, BundleFailure> {
         let stage = context.plan.stage(self.bundle.stage);
         let executable = executable(stage)?;
-        self.worker.register(&executable.descriptor).map_err(|error| failure(error.into()))?;
+        self.worker
+            .register(&executable.descriptor)
+            .map_err(|error| failure(error.into()))?;
         let keyed = Keyed::new(context, stage, executable, &self.bundle)?;
         let timers = keyed.timer_inputs();
         let bytes: u64 = self.pieces().map(|piece| piece.handle.bytes).sum();
@@ -109,7 +119,11 @@ impl Live {
             .map_err(failure)?;
         let handle = self.handle.get_or_init(|| running.handle);
         let feed = async {
-            if complete { Ok(()) } else { self.feed(context, executable, handle).await }
+            if complete {
+                Ok(())
+            } else {
+                self.feed(context, executable, handle).await
+            }
         };
         let collect = collect(context, executable, &keyed, running.outputs);
         let ((), outputs) = tokio::try_join!(feed, collect)?;
@@ -130,12 +144,13 @@ impl Live {
         &self,
         context: &BundleContext,
     ) -> impl Iterator<Item = Result<bytes::Bytes, BundleFailure>> {
-        self.pieces().flat_map(|piece| match context.data.read(piece.handle.id) {
-            Ok(chunks) => {
-                Box::new(chunks.map(|chunk| chunk.map_err(data_failure))) as ChunkIter
-            }
-            Err(error) => Box::new(std::iter::once(Err(data_failure(error)))),
-        })
+        self.pieces()
+            .flat_map(|piece| match context.data.read(piece.handle.id) {
+                Ok(chunks) => {
+                    Box::new(chunks.map(|chunk| chunk.map_err(data_failure))) as ChunkIter
+                }
+                Err(error) => Box::new(std::iter::once(Err(data_failure(error)))),
+            })
     }
 
     async fn feed(
@@ -172,7 +187,10 @@ impl Live {
         staged.ran_on = Some((self.worker.clone(), instruction_id(id)));
         for root in response.residual_roots {
             let application = root.application.unwrap_or_default();
-            let like = self.pieces().next().ok_or_else(|| broken(stage, "left a residual of nothing"))?;
+            let like = self
+                .pieces()
+                .next()
+                .ok_or_else(|| broken(stage, "left a residual of nothing"))?;
             let codec = context.input_codec(stage)?;
             let reported = reported_watermark(&application);
             let not_before = delay(root.requested_time_delay.as_ref());
@@ -180,7 +198,10 @@ impl Live {
             let element = application.element;
             let residual =
                 elements::residual(data, &codec, element, &like.handle, reported, not_before);
-            staged.effects.residuals.push(residual.map_err(BundleFailure::Failed)?);
+            staged
+                .effects
+                .residuals
+                .push(residual.map_err(BundleFailure::Failed)?);
         }
         keyed.finish(&mut staged)?;
         Ok(staged)
@@ -205,10 +226,16 @@ async fn collect(
                         "the SDK wrote to {transform:?}, which is no sink of its stage"
                     ))
                 })?;
-                let cutter = cutters.entry(*sink).or_insert_with(|| context.cutter(*sink));
+                let cutter = cutters
+                    .entry(*sink)
+                    .or_insert_with(|| context.cutter(*sink));
                 cutter.push(bytes).map_err(data_failure)?;
             }
-            BundleOutput::Timers { transform, family, bytes } => {
+            BundleOutput::Timers {
+                transform,
+                family,
+                bytes,
+            } => {
                 keyed.absorb(&transform, &family, &bytes)?;
             }
         }
@@ -220,7 +247,10 @@ async fn collect(
 pub(super) fn delay(duration: Option<&prost_types::Duration>) -> Option<ProcessingTime> {
     let duration = duration?;
     let ms = duration.seconds.saturating_mul(1000) + i64::from(duration.nanos / 1_000_000);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_millis();
     (ms > 0).then(|| ProcessingTime(i64::try_from(now).unwrap_or(i64::MAX).saturating_add(ms)))
 }
 

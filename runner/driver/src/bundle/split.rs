@@ -37,15 +37,21 @@ impl Live {
         // heard of first.
         let mut input = self.input.lock().await;
         let report = match self.try_split(&context, fraction, &mut input).await {
-            Ok(Some((primary, residual))) => {
-                Report::BundleSplit { bundle: self.bundle.id, primary, residual }
-            }
-            Ok(None) => Report::SplitRefused { bundle: self.bundle.id },
+            Ok(Some((primary, residual))) => Report::BundleSplit {
+                bundle: self.bundle.id,
+                primary,
+                residual,
+            },
+            Ok(None) => Report::SplitRefused {
+                bundle: self.bundle.id,
+            },
             Err(error) => {
                 // Part of the input is now in nobody's hands: the bundle can't count.
                 tracing::warn!(bundle = %self.bundle.id, %error, "a split could not be carried out");
                 self.break_off(error);
-                Report::SplitRefused { bundle: self.bundle.id }
+                Report::SplitRefused {
+                    bundle: self.bundle.id,
+                }
             }
         };
         reports.send(report).ok();
@@ -57,9 +63,14 @@ impl Live {
         fraction: Fraction,
         input: &mut Input,
     ) -> Result<Option<(Vec<PendingData>, Vec<PendingData>)>, String> {
-        let Some(handle) = self.handle.get() else { return Ok(None) };
+        let Some(handle) = self.handle.get() else {
+            return Ok(None);
+        };
         let stage = context.plan.stage(self.bundle.stage);
-        let source = executable(stage).map_err(|_| "not in an SDK".to_owned())?.source.clone();
+        let source = executable(stage)
+            .map_err(|_| "not in an SDK".to_owned())?
+            .source
+            .clone();
         let sent: u64 = match &self.bundle.work {
             Work::Elements(pieces) => pieces.iter().map(|piece| piece.handle.elements).sum(),
             _ => return Ok(None),
@@ -87,7 +98,8 @@ impl Live {
             return Ok(None);
         }
         // Java leaves the transform's id out: a stage has one source.
-        let ours = |split: &&ChannelSplit| split.transform_id == source || split.transform_id.is_empty();
+        let ours =
+            |split: &&ChannelSplit| split.transform_id == source || split.transform_id.is_empty();
         let channel = response.channel_splits.iter().find(ours).cloned();
         let channel = channel.ok_or("the SDK split without saying where in the input")?;
         self.divide(context, &channel, &response, input).map(Some)
@@ -101,7 +113,9 @@ impl Live {
         input: &mut Input,
     ) -> Result<(Vec<PendingData>, Vec<PendingData>), String> {
         let stage = context.plan.stage(self.bundle.stage);
-        let codec = context.input_codec(stage).map_err(|_| "the stage has no input".to_owned())?;
+        let codec = context
+            .input_codec(stage)
+            .map_err(|_| "the stage has no input".to_owned())?;
         let Work::Elements(sent) = &self.bundle.work else {
             return Err("only elements can be split".to_owned());
         };
@@ -117,19 +131,37 @@ impl Live {
         let between = between.ok_or("the SDK's residual overlaps its primary")?;
         let (between, mut residual) = elements::divide(data, &codec, &rest, between)?;
         // Pieces made on the way that nobody keeps. The engine releases those it knows.
-        let known = |id| input.pieces.iter().chain(&residual).any(|kept| kept.handle.id == id);
+        let known = |id| {
+            input
+                .pieces
+                .iter()
+                .chain(&residual)
+                .any(|kept| kept.handle.id == id)
+        };
         let passing = rest.iter().chain(&between).map(|piece| piece.handle.id);
         data.release(passing.filter(|id| !known(*id)).collect::<Vec<_>>());
         let mut roots = Vec::new();
         for root in &response.primary_roots {
-            roots.push(elements::residual(data, &codec, root.element.clone(), like, None, None)?);
+            roots.push(elements::residual(
+                data,
+                &codec,
+                root.element.clone(),
+                like,
+                None,
+                None,
+            )?);
         }
         for root in &response.residual_roots {
-            let application = root.application.as_ref().ok_or("a residual root is empty")?;
+            let application = root
+                .application
+                .as_ref()
+                .ok_or("a residual root is empty")?;
             let not_before = super::sdk::delay(root.requested_time_delay.as_ref());
             let reported = reported_watermark(application);
             let element = application.element.clone();
-            residual.push(elements::residual(data, &codec, element, like, reported, not_before)?);
+            residual.push(elements::residual(
+                data, &codec, element, like, reported, not_before,
+            )?);
         }
         input.pieces = primary;
         input.roots = roots;
@@ -141,8 +173,12 @@ impl Live {
 /// The smallest output watermark that a residual promises to keep.
 pub(super) fn reported_watermark(application: &BundleApplication) -> Option<EventTime> {
     let millis = |time: &prost_types::Timestamp| {
-        time.seconds.saturating_mul(1000).saturating_add(i64::from(time.nanos / 1_000_000))
+        time.seconds
+            .saturating_mul(1000)
+            .saturating_add(i64::from(time.nanos / 1_000_000))
     };
     let watermarks = application.output_watermarks.values();
-    watermarks.map(|time| EventTime(millis(time)).clamp(EventTime::MIN, EventTime::MAX)).min()
+    watermarks
+        .map(|time| EventTime(millis(time)).clamp(EventTime::MIN, EventTime::MAX))
+        .min()
 }

@@ -45,14 +45,27 @@ impl Keyed {
     ) -> Result<Self, BundleFailure> {
         let mut groups = BTreeSet::new();
         match &bundle.work {
-            Work::Elements(pieces) => groups.extend(pieces.iter().filter_map(|p| p.handle.key_group)),
+            Work::Elements(pieces) => {
+                groups.extend(pieces.iter().filter_map(|p| p.handle.key_group))
+            }
             Work::Timers(due) => groups.extend(due.iter().copied()),
             Work::Impulse | Work::TestStreamEvent(_) => {}
         }
-        let handler = |user| Arc::new(Handler { stage: stage.id, context: context.clone(), user });
+        let handler = |user| {
+            Arc::new(Handler {
+                stage: stage.id,
+                context: context.clone(),
+                user,
+            })
+        };
         let Some(keyed) = &executable.keyed else {
             let input_watermark = bundle.input_watermark;
-            return Ok(Self { handler: handler(None), timers: None, groups, input_watermark });
+            return Ok(Self {
+                handler: handler(None),
+                timers: None,
+                groups,
+                input_watermark,
+            });
         };
         let windowing = &context.plan.pcollection(super::input(stage)?).windowing;
         let user = KeyedState::new(
@@ -86,7 +99,9 @@ impl Keyed {
 
     /// The timers that fire in this bundle.
     pub(super) fn timer_inputs(&self) -> Vec<InputChunk> {
-        let Some(timers) = &self.timers else { return Vec::new() };
+        let Some(timers) = &self.timers else {
+            return Vec::new();
+        };
         let chunk = |(family, bytes): &(String, Bytes)| {
             InputChunk::timers(timers.transform.as_str(), family.as_str(), bytes.clone())
         };
@@ -112,14 +127,19 @@ impl Keyed {
 
     /// Stages what the bundle did to state and timers.
     pub(super) fn finish(self, staged: &mut Staged) -> Result<(), BundleFailure> {
-        let (Some(user), Some(timers)) = (&self.handler.user, &self.timers) else { return Ok(()) };
+        let (Some(user), Some(timers)) = (&self.handler.user, &self.timers) else {
+            return Ok(());
+        };
         let mut groups = self.groups.clone();
         groups.extend(timers.bundle.groups());
         let list: Vec<KeyGroup> = groups.iter().copied().collect();
         user.collect_expired(&list, self.input_watermark, Some(&timers.bundle))
             .map_err(data_failure)?;
         user.write_into(&mut staged.writes).map_err(data_failure)?;
-        timers.bundle.write_into(&mut staged.writes).map_err(data_failure)?;
+        timers
+            .bundle
+            .write_into(&mut staged.writes)
+            .map_err(data_failure)?;
         for group in groups {
             let summary = timers.bundle.summary(group).map_err(data_failure)?;
             staged.effects.key_groups.push(summary);
@@ -164,7 +184,11 @@ impl Timers {
             }
             _ => {}
         }
-        Ok(Self { transform: keyed.transform.clone(), bundle, due })
+        Ok(Self {
+            transform: keyed.transform.clone(),
+            bundle,
+            due,
+        })
     }
 }
 
@@ -174,7 +198,9 @@ impl StateHandler for Handler {
         if let (Some(key), Some(state_request::Request::Get(get))) =
             (&request.state_key, &request.request)
             && let Some(answer) =
-                self.context.side_inputs.get(self.stage, key, &get.continuation_token)
+                self.context
+                    .side_inputs
+                    .get(self.stage, key, &get.continuation_token)
         {
             return answer.map(state_response::Response::Get);
         }

@@ -64,14 +64,18 @@ impl SpillSpace {
 
     /// Appends a block. Writers share the file, but not the time it takes to compress and write.
     pub(crate) fn write(&self, raw: &[u8]) -> Result<SpilledBlock, DataError> {
-        let stored = compress(raw).map_err(|source| {
-            failed("compress a block for", self.folder.path(), source)
-        })?;
+        let stored = compress(raw)
+            .map_err(|source| failed("compress a block for", self.folder.path(), source))?;
         let (file, offset) = self.reserve(stored.len() as u64)?;
         file.file
             .write_all_at(&stored, offset)
             .map_err(|source| failed("write to", &file.path, source))?;
-        Ok(SpilledBlock { file, offset, stored_bytes: stored.len(), raw_bytes: raw.len() })
+        Ok(SpilledBlock {
+            file,
+            offset,
+            stored_bytes: stored.len(),
+            raw_bytes: raw.len(),
+        })
     }
 
     fn reserve(&self, bytes: u64) -> Result<(Arc<SpillFile>, u64), DataError> {
@@ -93,14 +97,21 @@ impl SpillSpace {
             .create_new(true)
             .open(&path)
             .map_err(|source| failed("create", &path, source))?;
-        Ok(SpillFile { path, file, reserved: AtomicU64::new(0) })
+        Ok(SpillFile {
+            path,
+            file,
+            reserved: AtomicU64::new(0),
+        })
     }
 
     /// Lets go of the file being written if none of its blocks is left.
     pub(crate) fn tidy(&self) {
         let mut current = self.current();
         // Only this lock's holder hands out new references, so a count of one stays one.
-        if current.as_ref().is_some_and(|file| Arc::strong_count(file) == 1) {
+        if current
+            .as_ref()
+            .is_some_and(|file| Arc::strong_count(file) == 1)
+        {
             *current = None;
         }
     }
@@ -150,7 +161,11 @@ impl SpilledBlock {
     }
 
     fn damaged(&self, reason: String) -> DataError {
-        DataError::Damaged { path: self.file.path.clone(), offset: self.offset, reason }
+        DataError::Damaged {
+            path: self.file.path.clone(),
+            offset: self.offset,
+            reason,
+        }
     }
 }
 
@@ -165,5 +180,9 @@ fn compress(raw: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 fn failed(action: &'static str, path: &Path, source: io::Error) -> DataError {
-    DataError::Spill { action, path: path.to_owned(), source }
+    DataError::Spill {
+        action,
+        path: path.to_owned(),
+        source,
+    }
 }

@@ -114,7 +114,13 @@ impl DataStore {
 
     /// Stores chunks one by one; nothing can be read before [`DataStore::insert`].
     pub fn writer(&self) -> DataWriter {
-        DataWriter { stored: Stored { chunks: Vec::new(), shared: self.shared.clone() }, bytes: 0 }
+        DataWriter {
+            stored: Stored {
+                chunks: Vec::new(),
+                shared: self.shared.clone(),
+            },
+            bytes: 0,
+        }
     }
 
     /// Makes what was written readable under a new id.
@@ -137,7 +143,10 @@ impl DataStore {
     /// # Errors
     /// [`DataError::NotFound`].
     pub fn read(&self, id: DataId) -> Result<Blocks, DataError> {
-        Ok(Blocks { stored: self.stored(id)?, next: 0 })
+        Ok(Blocks {
+            stored: self.stored(id)?,
+            next: 0,
+        })
     }
 
     /// One chunk of an id, counted from 0 in the order they were put.
@@ -146,15 +155,20 @@ impl DataStore {
     /// If there is no such id or chunk, or it can't be read back.
     pub fn chunk(&self, id: DataId, index: usize) -> Result<Bytes, DataError> {
         let stored = self.stored(id)?;
-        let chunk = stored.chunks.get(index).ok_or(DataError::NoSuchChunk { id, chunk: index })?;
+        let chunk = stored
+            .chunks
+            .get(index)
+            .ok_or(DataError::NoSuchChunk { id, chunk: index })?;
         chunk.read()
     }
 
     /// Forgets ids; unknown ones are left alone. Data that no id names any more is dropped.
     pub fn release(&self, ids: impl IntoIterator<Item = DataId>) {
         let mut entries = self.entries();
-        let dropped: Vec<Arc<Stored>> =
-            ids.into_iter().filter_map(|id| entries.remove(&id)).collect();
+        let dropped: Vec<Arc<Stored>> = ids
+            .into_iter()
+            .filter_map(|id| entries.remove(&id))
+            .collect();
         drop(entries);
         // Freeing memory and deleting files must not hold up others.
         drop(dropped);
@@ -181,7 +195,10 @@ impl DataStore {
     }
 
     fn stored(&self, id: DataId) -> Result<Arc<Stored>, DataError> {
-        self.entries().get(&id).cloned().ok_or(DataError::NotFound(id))
+        self.entries()
+            .get(&id)
+            .cloned()
+            .ok_or(DataError::NotFound(id))
     }
 
     fn entries(&self) -> MutexGuard<'_, FxHashMap<DataId, Arc<Stored>>> {
@@ -232,7 +249,8 @@ impl Shared {
         let block = self.spill.write(&chunk)?;
         self.spilled_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.total_spilled_bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.disk_bytes.fetch_add(block.stored_bytes() as u64, Ordering::Relaxed);
+        self.disk_bytes
+            .fetch_add(block.stored_bytes() as u64, Ordering::Relaxed);
         Ok(Chunk::Spilled(block))
     }
 }
@@ -252,11 +270,17 @@ impl Drop for Stored {
             let shared = &self.shared;
             match chunk {
                 Chunk::Memory(bytes) => {
-                    shared.memory_bytes.fetch_sub(bytes.len() as u64, Ordering::Relaxed);
+                    shared
+                        .memory_bytes
+                        .fetch_sub(bytes.len() as u64, Ordering::Relaxed);
                 }
                 Chunk::Spilled(block) => {
-                    shared.spilled_bytes.fetch_sub(block.raw_bytes() as u64, Ordering::Relaxed);
-                    shared.disk_bytes.fetch_sub(block.stored_bytes() as u64, Ordering::Relaxed);
+                    shared
+                        .spilled_bytes
+                        .fetch_sub(block.raw_bytes() as u64, Ordering::Relaxed);
+                    shared
+                        .disk_bytes
+                        .fetch_sub(block.stored_bytes() as u64, Ordering::Relaxed);
                 }
             }
         }
@@ -316,21 +340,28 @@ mod tests {
         assert!(stats.disk_bytes < 200, "compressed: {stats:?}");
         assert_eq!(all(&store, id), chunks);
         assert_eq!(store.chunk(id, 3).unwrap(), chunks[3]);
-        assert!(matches!(store.chunk(id, 4), Err(DataError::NoSuchChunk { chunk: 4, .. })));
+        assert!(matches!(
+            store.chunk(id, 4),
+            Err(DataError::NoSuchChunk { chunk: 4, .. })
+        ));
     }
 
     #[test]
     fn files_go_with_the_last_of_their_data() {
         let (_folder, store) = store(0, 1);
-        let ids: Vec<DataId> =
-            (0..3).map(|n| store.put([Bytes::from(vec![n; 50])]).unwrap()).collect();
+        let ids: Vec<DataId> = (0..3)
+            .map(|n| store.put([Bytes::from(vec![n; 50])]).unwrap())
+            .collect();
         assert_eq!(store.shared.spill.files(), 3);
         store.release([ids[1]]);
         assert_eq!(store.shared.spill.files(), 2);
         store.release([ids[0], ids[2]]);
         assert_eq!(store.shared.spill.files(), 0);
         let stats = store.stats();
-        assert_eq!((stats.ids, stats.spilled_bytes, stats.disk_bytes), (0, 0, 0));
+        assert_eq!(
+            (stats.ids, stats.spilled_bytes, stats.disk_bytes),
+            (0, 0, 0)
+        );
         assert_eq!((stats.total_bytes, stats.total_spilled_bytes), (150, 150));
     }
 
@@ -350,7 +381,9 @@ mod tests {
     #[test]
     fn a_reader_outlives_the_release() {
         let (_folder, store) = store(0, 1000);
-        let id = store.put([Bytes::from_static(b"one"), Bytes::from_static(b"two")]).unwrap();
+        let id = store
+            .put([Bytes::from_static(b"one"), Bytes::from_static(b"two")])
+            .unwrap();
         let mut blocks = store.read(id).unwrap();
         assert_eq!(blocks.next().unwrap().unwrap(), "one");
         store.release([id]);
@@ -376,12 +409,23 @@ mod tests {
         let (_folder, store) = store(0, 1000);
         let id = store.put([Bytes::from(vec![1; 3000])]).unwrap();
         let folder = store.shared.spill.folder().to_owned();
-        let path = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
+        let path = std::fs::read_dir(&folder)
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap()
+            .path();
         let mut content = std::fs::read(&path).unwrap();
         let middle = content.len() / 2;
         content[middle] ^= 0x55;
         std::fs::write(&path, content).unwrap();
-        let error = store.read(id).unwrap().next().unwrap().unwrap_err().to_string();
+        let error = store
+            .read(id)
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(&path.display().to_string()), "{error}");
     }
 

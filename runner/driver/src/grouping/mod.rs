@@ -33,7 +33,11 @@ type Groups = FxHashMap<(Bytes, Bytes), Group>;
 impl GroupSpec {
     /// A grouping of elements with this codec, whose value coder must be `KV`.
     pub fn new(name: &str, codec: WindowedCodec, windowing: WindowingStrategy) -> Self {
-        Self { codec, windowing, name: name.into() }
+        Self {
+            codec,
+            windowing,
+            name: name.into(),
+        }
     }
 
     fn malformed(&self, offset: usize) -> impl Fn(dataflume_model::coder::CoderError) -> DataError {
@@ -84,11 +88,13 @@ fn add(spec: &GroupSpec, chunk: &Bytes, groups: &mut Groups) -> Result<(), DataE
         let value = chunk.slice(key_end..value_range.end);
         for window in element.each_window_bytes() {
             let window = chunk.slice_ref(window.map_err(spec.malformed(value_range.start))?);
-            let group = groups.entry((key.clone(), window)).or_insert_with(|| Group {
-                values: Vec::new(),
-                earliest: EventTime::MAX,
-                latest: EventTime::MIN,
-            });
+            let group = groups
+                .entry((key.clone(), window))
+                .or_insert_with(|| Group {
+                    values: Vec::new(),
+                    earliest: EventTime::MAX,
+                    latest: EventTime::MIN,
+                });
             group.values.push(value.clone());
             group.earliest = group.earliest.min(element.timestamp);
             group.latest = group.latest.max(element.timestamp);
@@ -108,10 +114,18 @@ fn merge(spec: &GroupSpec, groups: Groups) -> Result<Groups, DataError> {
     let mut merged = Groups::default();
     for (key, mut groups) in by_key {
         let windows: Vec<Window> = groups.iter().map(|(window, _)| window.clone()).collect();
-        for (target, sources) in spec.windowing.window_fn.merge(&windows).into_iter().flatten() {
+        for (target, sources) in spec
+            .windowing
+            .window_fn
+            .merge(&windows)
+            .into_iter()
+            .flatten()
+        {
             let mut joined: Option<Group> = None;
             for source in sources {
-                let Some(index) = groups.iter().position(|(window, _)| *window == source) else { continue };
+                let Some(index) = groups.iter().position(|(window, _)| *window == source) else {
+                    continue;
+                };
                 let (_, group) = groups.swap_remove(index);
                 joined = Some(match joined {
                     None => group,
@@ -125,7 +139,8 @@ fn merge(spec: &GroupSpec, groups: Groups) -> Result<Groups, DataError> {
             }
             if let Some(group) = joined {
                 let mut window = Vec::new();
-                kind.encode(&target, &mut window).map_err(spec.malformed(0))?;
+                kind.encode(&target, &mut window)
+                    .map_err(spec.malformed(0))?;
                 merged.insert((key.clone(), window.into()), group);
             }
         }
@@ -140,7 +155,11 @@ fn write(
     group: &Group,
     out: &mut BytesMut,
 ) -> Result<(), DataError> {
-    let window = spec.codec.window.decode(&mut &window[..]).map_err(spec.malformed(0))?;
+    let window = spec
+        .codec
+        .window
+        .decode(&mut &window[..])
+        .map_err(spec.malformed(0))?;
     let timestamp = match spec.windowing.output_time {
         OutputTime::EndOfWindow => window.max_timestamp(),
         OutputTime::EarliestInPane => group.earliest,
@@ -148,7 +167,12 @@ fn write(
     };
     let mut header = Vec::new();
     spec.codec
-        .encode_header(timestamp, &[window], &PaneInfo::ON_TIME_AND_ONLY, &mut header)
+        .encode_header(
+            timestamp,
+            &[window],
+            &PaneInfo::ON_TIME_AND_ONLY,
+            &mut header,
+        )
         .map_err(spec.malformed(0))?;
     out.put_slice(&header);
     out.put_slice(key);

@@ -127,10 +127,22 @@ pub fn start(
     data.memory_budget_bytes = options.memory_budget_bytes;
     let (reports, inbox) = mpsc::unbounded_channel();
     let (ended, outcome) = watch::channel(None);
-    let job = run::Run::new(spec, fn_api, options, data, listener, metrics.clone(), reports.clone())?;
+    let job = run::Run::new(
+        spec,
+        fn_api,
+        options,
+        data,
+        listener,
+        metrics.clone(),
+        reports.clone(),
+    )?;
     tokio::spawn(async move {
         let outcome = job.run(inbox).await;
         ended.send_replace(Some(outcome));
     });
-    Ok(JobHandle { reports, outcome, metrics })
+    Ok(JobHandle {
+        reports,
+        outcome,
+        metrics,
+    })
 }

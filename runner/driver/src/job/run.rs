@@ -16,8 +16,8 @@ use tokio::task::AbortHandle;
 
 use super::workers::{StartFailure, Workers};
 use super::{DriverOptions, Importance, JobListener, JobSpec};
-use crate::bundle::{BundleContext, Staged};
 use crate::bundle::sdk::Live;
+use crate::bundle::{BundleContext, Staged};
 use crate::data::{DataError, DataOptions};
 use crate::metrics::JobMetrics;
 
@@ -28,12 +28,32 @@ const MAX_IDLE_LOSSES: u32 = 20;
 
 /// What the job's tasks tell the loop.
 pub(crate) enum Report {
-    WorkerReady { worker: WorkerId, environment: EnvironmentId, handle: Worker },
-    WorkerLost { worker: WorkerId, environment: EnvironmentId, reason: String },
-    WorkerFailed { environment: EnvironmentId, failure: StartFailure },
-    BundleEnded { bundle: BundleId, result: Result<Box<Staged>, BundleFailure> },
-    BundleSplit { bundle: BundleId, primary: Vec<PendingData>, residual: Vec<PendingData> },
-    SplitRefused { bundle: BundleId },
+    WorkerReady {
+        worker: WorkerId,
+        environment: EnvironmentId,
+        handle: Worker,
+    },
+    WorkerLost {
+        worker: WorkerId,
+        environment: EnvironmentId,
+        reason: String,
+    },
+    WorkerFailed {
+        environment: EnvironmentId,
+        failure: StartFailure,
+    },
+    BundleEnded {
+        bundle: BundleId,
+        result: Result<Box<Staged>, BundleFailure>,
+    },
+    BundleSplit {
+        bundle: BundleId,
+        primary: Vec<PendingData>,
+        residual: Vec<PendingData>,
+    },
+    SplitRefused {
+        bundle: BundleId,
+    },
     Cancel,
 }
 
@@ -110,8 +130,9 @@ impl Run {
     /// Runs the job to its end, and cleans up after it.
     pub(super) async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Report>) -> JobOutcome {
         let pools = self.spec.environments.iter().enumerate();
-        let wanted: Vec<(EnvironmentId, u32)> =
-            pools.map(|(index, spec)| (EnvironmentId(index as u32), spec.workers)).collect();
+        let wanted: Vec<(EnvironmentId, u32)> = pools
+            .map(|(index, spec)| (EnvironmentId(index as u32), spec.workers))
+            .collect();
         for (environment, count) in wanted {
             (0..count).for_each(|_| self.workers.start(environment));
         }
@@ -161,22 +182,45 @@ impl Run {
 
     fn take(&mut self, report: Report) {
         match report {
-            Report::WorkerReady { worker, environment, handle } => {
+            Report::WorkerReady {
+                worker,
+                environment,
+                handle,
+            } => {
                 self.start_failures = 0;
                 self.handles.insert(worker, handle);
                 self.mark_running();
                 let slots = self.spec.environments[environment.index()].slots;
-                self.tell(Input::WorkerJoined { worker, environment, slots });
+                self.tell(Input::WorkerJoined {
+                    worker,
+                    environment,
+                    slots,
+                });
             }
-            Report::WorkerLost { worker, environment, reason } => {
+            Report::WorkerLost {
+                worker,
+                environment,
+                reason,
+            } => {
                 self.lose_worker(worker, environment, reason);
             }
-            Report::WorkerFailed { environment, failure } => {
+            Report::WorkerFailed {
+                environment,
+                failure,
+            } => {
                 self.fail_to_start(environment, &failure);
             }
             Report::BundleEnded { bundle, result } => self.end_bundle(bundle, result),
-            Report::BundleSplit { bundle, primary, residual } => {
-                self.tell(Input::BundleSplit { bundle, primary, residual });
+            Report::BundleSplit {
+                bundle,
+                primary,
+                residual,
+            } => {
+                self.tell(Input::BundleSplit {
+                    bundle,
+                    primary,
+                    residual,
+                });
             }
             Report::SplitRefused { bundle } => self.tell(Input::SplitRefused { bundle }),
             Report::Cancel => self.tell(Input::Cancel),
@@ -208,7 +252,10 @@ impl Run {
     fn fail_to_start(&mut self, environment: EnvironmentId, failure: &StartFailure) {
         self.start_failures += 1;
         let name = &self.spec.plan.environments[environment.index()].name;
-        let text = format!("a worker of environment {name} could not be started: {}", failure.reason);
+        let text = format!(
+            "a worker of environment {name} could not be started: {}",
+            failure.reason
+        );
         if failure.lasting || self.start_failures >= MAX_START_FAILURES {
             self.tell(Input::Fail(text));
         } else {
@@ -251,7 +298,10 @@ impl Run {
         tracing::trace!(job_id = self.spec.id, ?action, "action");
         match action {
             Action::StartBundle(bundle) => self.start_bundle(bundle),
-            Action::SplitBundle { bundle, fraction_of_remainder } => {
+            Action::SplitBundle {
+                bundle,
+                fraction_of_remainder,
+            } => {
                 let live = self.tasks.get(&bundle).and_then(|task| task.live.clone());
                 if let Some(live) = live {
                     let (context, reports) = (self.context.clone(), self.reports.clone());
@@ -296,7 +346,9 @@ impl Run {
             Executor::Runner => {
                 let run = tokio::spawn(async move {
                     let result = crate::bundle::operators::execute(context, bundle).await;
-                    reports.send(Report::BundleEnded { bundle: id, result }).ok();
+                    reports
+                        .send(Report::BundleEnded { bundle: id, result })
+                        .ok();
                 });
                 (run, None)
             }
@@ -304,7 +356,12 @@ impl Run {
                 let Some(handle) = self.handles.get(&worker).cloned() else {
                     let failure = BundleFailure::WorkerLost("it is gone".to_owned());
                     // Through the inbox, so that the engine's actions are carried out in order.
-                    reports.send(Report::BundleEnded { bundle: id, result: Err(failure) }).ok();
+                    reports
+                        .send(Report::BundleEnded {
+                            bundle: id,
+                            result: Err(failure),
+                        })
+                        .ok();
                     let abort = tokio::spawn(async {}).abort_handle();
                     self.tasks.insert(id, Task { abort, live: None });
                     return;
@@ -315,12 +372,20 @@ impl Run {
                 (run, Some(live))
             }
         };
-        self.tasks.insert(id, Task { abort: task.abort_handle(), live });
+        self.tasks.insert(
+            id,
+            Task {
+                abort: task.abort_handle(),
+                live,
+            },
+        );
     }
 
     /// State, timers and side inputs become visible before anything that the engine starts next.
     fn commit(&mut self, bundle: BundleId) {
-        let Some(staged) = self.staged.remove(&bundle) else { return };
+        let Some(staged) = self.staged.remove(&bundle) else {
+            return;
+        };
         self.metrics.commit(bundle);
         if staged.effects.finalize
             && let Some(ran_on) = staged.ran_on.clone()
@@ -337,6 +402,8 @@ impl Run {
 }
 
 fn now() -> ProcessingTime {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     ProcessingTime(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
 }

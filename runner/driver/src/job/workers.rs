@@ -50,7 +50,13 @@ impl Workers {
         ready_timeout: Duration,
     ) -> Self {
         Self {
-            context: Arc::new(Context { spec, fn_api, listener, reports, ready_timeout }),
+            context: Arc::new(Context {
+                spec,
+                fn_api,
+                listener,
+                reports,
+                ready_timeout,
+            }),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             next: 0,
@@ -65,8 +71,15 @@ impl Workers {
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             let report = match context.live(worker, environment, &stop).await {
-                Ok(reason) => Report::WorkerLost { worker, environment, reason },
-                Err(failure) => Report::WorkerFailed { environment, failure },
+                Ok(reason) => Report::WorkerLost {
+                    worker,
+                    environment,
+                    reason,
+                },
+                Err(failure) => Report::WorkerFailed {
+                    environment,
+                    failure,
+                },
             };
             context.reports.send(report).ok();
         });
@@ -91,13 +104,21 @@ impl Context {
         environment: EnvironmentId,
         stop: &CancellationToken,
     ) -> Result<String, StartFailure> {
-        let passing = |reason: String| StartFailure { reason, lasting: false };
-        let lasting = |reason: String| StartFailure { reason, lasting: true };
+        let passing = |reason: String| StartFailure {
+            reason,
+            lasting: false,
+        };
+        let lasting = |reason: String| StartFailure {
+            reason,
+            lasting: true,
+        };
         let environments = &self.spec.environments[environment.index()];
         let proto = &self.spec.plan.environments[environment.index()].proto;
         let worker_id = format!("{}-{}-{}", self.spec.id, environment.0, worker.0);
         let mut provision = self.spec.provision.clone();
-        provision.dependencies.clone_from(&environments.dependencies);
+        provision
+            .dependencies
+            .clone_from(&environments.dependencies);
         let sink = Arc::new(Sink(self.listener.clone()));
         let connection = self
             .fn_api
@@ -135,7 +156,9 @@ impl Context {
             () = stop.cancelled() => Err(passing("the job ended".to_owned())),
         };
         let ended = match ready {
-            Ok(handle) => Ok(self.serve(worker, environment, handle, started.as_mut(), stop).await),
+            Ok(handle) => Ok(self
+                .serve(worker, environment, handle, started.as_mut(), stop)
+                .await),
             Err(failure) => {
                 connection.fail(&failure.reason);
                 Err(failure)
@@ -153,7 +176,11 @@ impl Context {
         started: &mut dyn StartedWorker,
         stop: &CancellationToken,
     ) -> String {
-        let report = Report::WorkerReady { worker, environment, handle: handle.clone() };
+        let report = Report::WorkerReady {
+            worker,
+            environment,
+            handle: handle.clone(),
+        };
         self.reports.send(report).ok();
         tokio::select! {
             reason = handle.closed() => {

@@ -27,7 +27,11 @@ impl FeedRule {
     pub fn of(plan: &Plan, id: PCollectionId) -> Vec<Self> {
         let mut sides = plan.stages.iter().flat_map(|stage| &stage.side_inputs);
         let read = sides.any(|side| side.pcollections.contains(&id));
-        if read { vec![Self { pcollection: id }] } else { Vec::new() }
+        if read {
+            vec![Self { pcollection: id }]
+        } else {
+            Vec::new()
+        }
     }
 }
 
@@ -51,18 +55,26 @@ pub(crate) struct FeedWriter(SideInputDelta);
 
 impl FeedWriter {
     pub(crate) fn new(rule: FeedRule) -> Self {
-        Self(SideInputDelta { pcollection: rule.pcollection, windows: FxHashMap::default() })
+        Self(SideInputDelta {
+            pcollection: rule.pcollection,
+            windows: FxHashMap::default(),
+        })
     }
 
     pub(crate) fn take(&mut self, chunk: &Bytes, element: &Element<'_>) {
         let value = chunk.slice(element.value_range());
         // Windows that do not decode were an error when the element was parsed.
         for window in element.each_window_bytes().flatten() {
-            let entry = Entry { value: value.clone(), key_end: element.key().len() };
+            let entry = Entry {
+                value: value.clone(),
+                key_end: element.key().len(),
+            };
             match self.0.windows.get_mut(window) {
                 Some(entries) => entries.push(entry),
                 None => {
-                    self.0.windows.insert(Bytes::copy_from_slice(window), vec![entry]);
+                    self.0
+                        .windows
+                        .insert(Bytes::copy_from_slice(window), vec![entry]);
                 }
             }
         }
@@ -93,10 +105,16 @@ impl SideInputStore {
     pub fn new(plan: &Plan, _data: Arc<DataStore>) -> Self {
         let sides = plan.stages.iter().flat_map(|stage| {
             stage.side_inputs.iter().map(move |side| {
-                ((stage.id, side.transform.clone(), side.tag.clone()), side.clone())
+                (
+                    (stage.id, side.transform.clone(), side.tag.clone()),
+                    side.clone(),
+                )
             })
         });
-        Self { readers: sides.collect(), contents: RwLock::default() }
+        Self {
+            readers: sides.collect(),
+            contents: RwLock::default(),
+        }
     }
 
     /// Adds what a bundle wrote.
@@ -104,13 +122,20 @@ impl SideInputStore {
     /// # Errors
     /// If it can't be stored.
     pub fn commit(&self, delta: SideInputDelta) -> Result<(), DataError> {
-        let mut contents = self.contents.write().unwrap_or_else(PoisonError::into_inner);
+        let mut contents = self
+            .contents
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         for (window, entries) in delta.windows {
             let of_window = contents.entry((delta.pcollection, window)).or_default();
             let of_window = Arc::make_mut(of_window);
             for entry in entries {
                 let key = entry.value.slice(..entry.key_end);
-                of_window.by_key.entry(key).or_default().push(of_window.entries.len());
+                of_window
+                    .by_key
+                    .entry(key)
+                    .or_default()
+                    .push(of_window.entries.len());
                 of_window.entries.push(entry);
             }
         }
@@ -133,7 +158,9 @@ impl SideInputStore {
         };
         let reader = self.readers.get(&(stage, transform.clone(), tag.clone()));
         let Some(side) = reader else {
-            return Some(Err(format!("transform {transform:?} has no side input {tag:?}")));
+            return Some(Err(format!(
+                "transform {transform:?} has no side input {tag:?}"
+            )));
         };
         Some(self.read(side, key.r#type.as_ref()?, window, token))
     }
@@ -154,9 +181,10 @@ impl SideInputStore {
         drop(contents);
         let multimap = side.access_pattern == AccessPattern::Multimap;
         let values: Vec<Bytes> = match key {
-            Type::IterableSideInput(_) => {
-                windows.iter().flat_map(|w| w.entries.iter().map(|entry| entry.value.clone())).collect()
-            }
+            Type::IterableSideInput(_) => windows
+                .iter()
+                .flat_map(|w| w.entries.iter().map(|entry| entry.value.clone()))
+                .collect(),
             _ if !multimap => return Err("the side input is not a multimap".to_owned()),
             Type::MultimapSideInput(k) => windows
                 .iter()
@@ -188,7 +216,11 @@ fn page(values: &[Bytes], token: &Bytes) -> Result<StateGetResponse, String> {
             bytes.copy_from_slice(token);
             usize::try_from(u64::from_be_bytes(bytes)).unwrap_or(usize::MAX)
         }
-        other => return Err(format!("a continuation token of {other} bytes is not one of ours")),
+        other => {
+            return Err(format!(
+                "a continuation token of {other} bytes is not one of ours"
+            ));
+        }
     };
     let mut data = BytesMut::new();
     let mut next = start;
@@ -200,6 +232,13 @@ fn page(values: &[Bytes], token: &Bytes) -> Result<StateGetResponse, String> {
         next += 1;
     }
     let more = next < values.len();
-    let token = if more { Bytes::copy_from_slice(&(next as u64).to_be_bytes()) } else { Bytes::new() };
-    Ok(StateGetResponse { continuation_token: token, data: data.freeze() })
+    let token = if more {
+        Bytes::copy_from_slice(&(next as u64).to_be_bytes())
+    } else {
+        Bytes::new()
+    };
+    Ok(StateGetResponse {
+        continuation_token: token,
+        data: data.freeze(),
+    })
 }

@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dataflume_engine::DataHandle;
+use dataflume_model::coder::CoderError;
 use dataflume_model::ids::{KeyGroup, StageId};
 use dataflume_model::time::EventTime;
-use dataflume_model::coder::CoderError;
 use dataflume_model::window::{Window, WindowingStrategy};
 use dataflume_model::windowed::{Element, WindowedCodec};
 use rustc_hash::FxHashMap;
@@ -63,9 +63,25 @@ impl OutputCutter {
     /// A cutter for one of the job's PCollections.
     pub fn new(spec: Arc<CutSpec>, store: Arc<DataStore>) -> Self {
         let codec = WindowedCodec::new(spec.coder.clone(), spec.window.clone());
-        let consumers = spec.consumers.iter().map(|rule| Consumer::new(rule, &store)).collect();
-        let feeds = spec.feeds.iter().map(|rule| FeedWriter::new(rule.clone())).collect();
-        Self { spec, store, codec, consumers, feeds, elements: 0, bytes: 0 }
+        let consumers = spec
+            .consumers
+            .iter()
+            .map(|rule| Consumer::new(rule, &store))
+            .collect();
+        let feeds = spec
+            .feeds
+            .iter()
+            .map(|rule| FeedWriter::new(rule.clone()))
+            .collect();
+        Self {
+            spec,
+            store,
+            codec,
+            consumers,
+            feeds,
+            elements: 0,
+            bytes: 0,
+        }
     }
 
     /// Takes whole elements.
@@ -79,7 +95,9 @@ impl OutputCutter {
         let mut elements = self.codec.iter(&chunk);
         loop {
             let position = elements.position() as u64;
-            let Some(element) = elements.next() else { break };
+            let Some(element) = elements.next() else {
+                break;
+            };
             let element = element.map_err(|source| DataError::Malformed {
                 pcollection: self.spec.name.clone(),
                 offset: self.bytes + position,
@@ -103,7 +121,9 @@ impl OutputCutter {
         }
         for consumer in self.consumers.iter_mut().filter(|c| !c.by_element) {
             let ready_at = consumer.same_ready_at.clone();
-            consumer.builder(None, ready_at).share(chunk.clone(), count, min_timestamp)?;
+            consumer
+                .builder(None, ready_at)
+                .share(chunk.clone(), count, min_timestamp)?;
         }
         Ok(())
     }
@@ -116,7 +136,11 @@ impl OutputCutter {
         let mut output = CutOutput {
             store: self.store,
             deliveries: Vec::new(),
-            feeds: self.feeds.into_iter().filter_map(FeedWriter::finish).collect(),
+            feeds: self
+                .feeds
+                .into_iter()
+                .filter_map(FeedWriter::finish)
+                .collect(),
             elements: self.elements,
             bytes: self.bytes,
         };
@@ -148,7 +172,8 @@ impl CutOutput {
 impl Drop for CutOutput {
     fn drop(&mut self) {
         let handles = self.deliveries.iter().flat_map(|(_, handles)| handles);
-        self.store.release(handles.map(|handle| handle.id).collect::<Vec<_>>());
+        self.store
+            .release(handles.map(|handle| handle.id).collect::<Vec<_>>());
     }
 }
 
@@ -156,8 +181,14 @@ impl Consumer {
     fn new(rule: &ConsumerRule, store: &Arc<DataStore>) -> Self {
         let same = rule.same_readiness_for_all();
         Self {
-            by_element: rule.key_groups.is_some() || rule.max_elements_per_handle.is_some() || !same,
-            same_ready_at: rule.side_inputs.iter().map(|_| EventTime::END_OF_GLOBAL_WINDOW).collect(),
+            by_element: rule.key_groups.is_some()
+                || rule.max_elements_per_handle.is_some()
+                || !same,
+            same_ready_at: rule
+                .side_inputs
+                .iter()
+                .map(|_| EventTime::END_OF_GLOBAL_WINDOW)
+                .collect(),
             rule: rule.clone(),
             store: store.clone(),
             builders: FxHashMap::default(),
@@ -165,23 +196,42 @@ impl Consumer {
     }
 
     fn builder(&mut self, group: Option<KeyGroup>, ready_at: ReadyAt) -> &mut HandleBuilder {
-        let Self { rule, store, builders, .. } = self;
-        builders.entry((group, ready_at)).or_insert_with_key(|(group, ready_at)| {
-            let limits = Limits {
-                max_elements: rule.max_elements_per_handle.unwrap_or(u64::MAX),
-                target_bytes: rule.target_bytes_per_handle,
-            };
-            HandleBuilder::new(store.clone(), limits, *group, ready_at.clone())
-        })
+        let Self {
+            rule,
+            store,
+            builders,
+            ..
+        } = self;
+        builders
+            .entry((group, ready_at))
+            .or_insert_with_key(|(group, ready_at)| {
+                let limits = Limits {
+                    max_elements: rule.max_elements_per_handle.unwrap_or(u64::MAX),
+                    target_bytes: rule.target_bytes_per_handle,
+                };
+                HandleBuilder::new(store.clone(), limits, *group, ready_at.clone())
+            })
     }
 
-    fn take(&mut self, spec: &CutSpec, chunk: &Bytes, element: &Element<'_>) -> Result<(), DataError> {
-        let group = self.rule.key_groups.map(|groups| hash::key_group(element.key(), groups));
+    fn take(
+        &mut self,
+        spec: &CutSpec,
+        chunk: &Bytes,
+        element: &Element<'_>,
+    ) -> Result<(), DataError> {
+        let group = self
+            .rule
+            .key_groups
+            .map(|groups| hash::key_group(element.key(), groups));
         let single = element.window_count() == 1;
         let same = self.rule.same_readiness_for_all();
         // A keyed consumer treats each window by itself; so does one whose side inputs do.
         if single || (group.is_none() && same) {
-            let ready_at = if same { self.same_ready_at.clone() } else { self.ready_at(spec, element, 0)? };
+            let ready_at = if same {
+                self.same_ready_at.clone()
+            } else {
+                self.ready_at(spec, element, 0)?
+            };
             let builder = self.builder(group, ready_at);
             if group.is_some() {
                 builder.copy(&[element.bytes()], element.timestamp)?;
@@ -192,19 +242,36 @@ impl Consumer {
         }
         for (index, window) in element.each_window_bytes().enumerate() {
             let window = window.map_err(|source| spec.malformed(source))?;
-            let ready_at =
-                if same { self.same_ready_at.clone() } else { self.ready_at(spec, element, index)? };
+            let ready_at = if same {
+                self.same_ready_at.clone()
+            } else {
+                self.ready_at(spec, element, index)?
+            };
             let timestamp = element.timestamp.encode();
             let count = 1u32.to_be_bytes();
-            let parts = [&timestamp[..], &count, window, element.pane_bytes(), element.value()];
-            self.builder(group, ready_at).copy(&parts, element.timestamp)?;
+            let parts = [
+                &timestamp[..],
+                &count,
+                window,
+                element.pane_bytes(),
+                element.value(),
+            ];
+            self.builder(group, ready_at)
+                .copy(&parts, element.timestamp)?;
         }
         Ok(())
     }
 
     /// When the side inputs are ready for one of the element's windows.
-    fn ready_at(&self, spec: &CutSpec, element: &Element<'_>, index: usize) -> Result<ReadyAt, DataError> {
-        let Some(window) = element.windows().nth(index) else { return Ok(self.same_ready_at.clone()) };
+    fn ready_at(
+        &self,
+        spec: &CutSpec,
+        element: &Element<'_>,
+        index: usize,
+    ) -> Result<ReadyAt, DataError> {
+        let Some(window) = element.windows().nth(index) else {
+            return Ok(self.same_ready_at.clone());
+        };
         let window: Window = window.map_err(|source| spec.malformed(source))?;
         let ready = |side: &WindowingStrategy| match side.window_fn.map_side_input(&window) {
             Some(side_window) => side_window.max_timestamp(),
@@ -217,6 +284,10 @@ impl Consumer {
 
 impl CutSpec {
     fn malformed(&self, source: CoderError) -> DataError {
-        DataError::Malformed { pcollection: self.name.clone(), offset: 0, source }
+        DataError::Malformed {
+            pcollection: self.name.clone(),
+            offset: 0,
+            source,
+        }
     }
 }

@@ -38,7 +38,11 @@ pub struct CutOptions {
 
 impl Default for CutOptions {
     fn default() -> Self {
-        Self { key_groups: 64, target_bytes_per_handle: 1 << 20, one_element_per_handle: false }
+        Self {
+            key_groups: 64,
+            target_bytes_per_handle: 1 << 20,
+            one_element_per_handle: false,
+        }
     }
 }
 
@@ -96,7 +100,11 @@ impl ConsumerRule {
         Self {
             stage: stage.id,
             key_groups: keyed.then_some(options.key_groups),
-            side_inputs: stage.side_inputs.iter().map(|side| side.windowing.clone()).collect(),
+            side_inputs: stage
+                .side_inputs
+                .iter()
+                .map(|side| side.windowing.clone())
+                .collect(),
             max_elements_per_handle: single.then_some(1),
             target_bytes_per_handle: options.target_bytes_per_handle,
         }
@@ -104,6 +112,8 @@ impl ConsumerRule {
 
     /// Whether every main window maps onto the same side windows.
     pub(super) fn same_readiness_for_all(&self) -> bool {
-        self.side_inputs.iter().all(|side| matches!(side.window_fn, WindowFn::Global))
+        self.side_inputs
+            .iter()
+            .all(|side| matches!(side.window_fn, WindowFn::Global))
     }
 }

@@ -1,0 +1,270 @@
+//! Cutting, grouping and side inputs against naive models.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dataflume_driver::data::cut::{ConsumerRule, CutSpec, OutputCutter};
+use dataflume_driver::data::hash::key_group;
+use dataflume_driver::data::{DataError, DataOptions, DataStore};
+use dataflume_driver::grouping::{GroupSpec, group_at_end};
+use dataflume_model::coder::Coder;
+use dataflume_model::ids::StageId;
+use dataflume_model::pane::PaneInfo;
+use dataflume_model::time::EventTime;
+use dataflume_model::window::{MergeStatus, Window, WindowFn, WindowKind, WindowingStrategy};
+use dataflume_model::windowed::WindowedCodec;
+use proptest::prelude::*;
+
+const KEY_GROUPS: u32 = 8;
+
+/// Key, value, timestamp, and the starts of the windows of 10 ms that it is in.
+type Element = (u8, Vec<u8>, i64, Vec<i64>);
+
+fn codec() -> WindowedCodec {
+    WindowedCodec::new(Coder::kv(Coder::Bytes, Coder::Bytes), WindowKind::Interval)
+}
+
+fn window(start: i64) -> Window {
+    Window::Interval {
+        start: EventTime(start),
+        end: EventTime(start + 10),
+    }
+}
+
+fn encode(elements: &[Element]) -> Bytes {
+    let mut bytes = Vec::new();
+    for (key, value, timestamp, starts) in elements {
+        let windows: Vec<Window> = starts.iter().copied().map(window).collect();
+        codec()
+            .encode_header(EventTime(*timestamp), &windows, &PaneInfo::NO_FIRING, &mut bytes)
+            .unwrap();
+        bytes.extend_from_slice(&[1, *key, value.len() as u8]);
+        bytes.extend_from_slice(value);
+    }
+    bytes.into()
+}
+
+/// Every element once for each of its windows, sorted.
+fn exploded(elements: &[Element]) -> Vec<(u8, Vec<u8>, i64, i64)> {
+    let each = elements.iter().flat_map(|(key, value, timestamp, starts)| {
+        starts.iter().map(|start| (*key, value.clone(), *timestamp, *start))
+    });
+    let mut all: Vec<_> = each.collect();
+    all.sort();
+    all
+}
+
+fn decode(chunk: &Bytes) -> Vec<Element> {
+    let codec = codec();
+    let elements = codec.iter(chunk).map(|element| {
+        let element = element.unwrap();
+        let starts = element.windows().map(|window| match window.unwrap() {
+            Window::Interval { start, .. } => start.0,
+            other => panic!("{other}"),
+        });
+        let value = element.value_of_key()[1..].to_vec();
+        (element.key()[1], value, element.timestamp.0, starts.collect())
+    });
+    elements.collect()
+}
+
+fn store(memory_budget_bytes: u64) -> (tempfile::TempDir, Arc<DataStore>) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = DataOptions::new(folder.path());
+    options.memory_budget_bytes = memory_budget_bytes;
+    (folder, Arc::new(DataStore::open(options).unwrap()))
+}
+
+fn spec(rule: ConsumerRule) -> Arc<CutSpec> {
+    Arc::new(CutSpec {
+        name: "pcollection".into(),
+        coder: codec().value,
+        window: WindowKind::Interval,
+        consumers: vec![rule],
+        feeds: Vec::new(),
+    })
+}
+
+fn rule() -> ConsumerRule {
+    ConsumerRule {
+        stage: StageId(1),
+        key_groups: None,
+        side_inputs: Vec::new(),
+        max_elements_per_handle: None,
+        target_bytes_per_handle: 1 << 20,
+    }
+}
+
+fn elements() -> impl Strategy<Value = Vec<Element>> {
+    let windows = prop::collection::btree_set(0..5i64, 1..4)
+        .prop_map(|starts| starts.into_iter().map(|start| start * 10).collect());
+    let value = prop::collection::vec(any::<u8>(), 0..20);
+    prop::collection::vec((0..6u8, value, 0..50i64, windows), 0..60)
+}
+
+proptest! {
+    #[test]
+    fn keyed_cutting_keeps_every_element_in_its_group(elements in elements(), budget in 0..2000u64) {
+        let (_folder, store) = store(budget);
+        let spec = spec(ConsumerRule { key_groups: Some(KEY_GROUPS), ..rule() });
+        let mut cutter = OutputCutter::new(spec, store.clone());
+        for chunk in elements.chunks(7) {
+            cutter.push(encode(chunk)).unwrap();
+        }
+        let mut output = cutter.finish().unwrap();
+        let mut found = Vec::new();
+        for (stage, handles) in output.take_deliveries() {
+            prop_assert_eq!(stage, StageId(1));
+            for handle in handles {
+                let mut count = 0;
+                for chunk in store.read(handle.id).unwrap() {
+                    for element in decode(&chunk.unwrap()) {
+                        prop_assert_eq!(element.3.len(), 1, "one window each");
+                        prop_assert_eq!(Some(key_group(&[1, element.0], KEY_GROUPS)), handle.key_group);
+                        prop_assert!(EventTime(element.2) >= handle.min_timestamp);
+                        count += 1;
+                        found.push(element);
+                    }
+                }
+                prop_assert_eq!(count, handle.elements);
+                store.release([handle.id]);
+            }
+        }
+        prop_assert_eq!(exploded(&found), exploded(&elements));
+        prop_assert_eq!(store.stats().ids, 0);
+    }
+
+    #[test]
+    fn a_grouping_is_what_a_map_would_be(elements in elements()) {
+        let windowing = WindowingStrategy {
+            window_fn: WindowFn::Fixed { size_ms: 10, offset_ms: 0 },
+            kind: WindowKind::Interval,
+            ..WindowingStrategy::default()
+        };
+        let mut expected: BTreeMap<(u8, i64), Vec<Vec<u8>>> = BTreeMap::new();
+        for (key, value, _, start) in exploded(&elements) {
+            expected.entry((key, start)).or_default().push(value);
+        }
+        for values in expected.values_mut() {
+            values.sort();
+        }
+        let spec = GroupSpec::new("group", codec(), windowing);
+        let chunks = elements.chunks(5).map(|chunk| Ok::<_, DataError>(encode(chunk)));
+        prop_assert_eq!(grouped(&spec, chunks), expected);
+    }
+}
+
+/// Key and window start -> sorted values.
+fn grouped(
+    spec: &GroupSpec,
+    chunks: impl Iterator<Item = Result<Bytes, DataError>>,
+) -> BTreeMap<(u8, i64), Vec<Vec<u8>>> {
+    let output = WindowedCodec::new(
+        Coder::kv(Coder::Bytes, Coder::iterable(Coder::Bytes)),
+        WindowKind::Interval,
+    );
+    let mut found = BTreeMap::new();
+    group_at_end(spec, chunks, &mut |chunk| {
+        for element in output.iter(&chunk) {
+            let element = element.unwrap();
+            let Some(Ok(Window::Interval { start, end })) = element.windows().next() else {
+                panic!("no window");
+            };
+            assert_eq!(element.timestamp, end.minus_ms(1));
+            assert_eq!(element.pane().unwrap(), PaneInfo::ON_TIME_AND_ONLY);
+            let mut rest = &element.value_of_key()[4..];
+            let mut values = Vec::new();
+            while let Some((length, tail)) = rest.split_first() {
+                let (value, tail) = tail.split_at(usize::from(*length));
+                values.push(value.to_vec());
+                rest = tail;
+            }
+            values.sort();
+            let twice = found.insert((element.key()[1], start.0), values);
+            assert!(twice.is_none(), "one pane per key and window");
+        }
+        Ok(())
+    })
+    .unwrap();
+    found
+}
+
+#[test]
+fn sessions_are_merged_key_by_key() {
+    let windowing = WindowingStrategy {
+        window_fn: WindowFn::Sessions { gap_ms: 10 },
+        merge_status: MergeStatus::NeedsMerge,
+        kind: WindowKind::Interval,
+        ..WindowingStrategy::default()
+    };
+    let element = |key: u8, value: u8, at: i64| (key, vec![value], at, vec![at]);
+    let elements = [element(1, 1, 0), element(1, 2, 5), element(1, 3, 50), element(2, 4, 7)];
+    let spec = GroupSpec::new("group", codec(), windowing);
+    let found = grouped(&spec, [Ok(encode(&elements))].into_iter());
+    let expected = BTreeMap::from([
+        ((1, 0), vec![vec![1], vec![2]]),
+        ((1, 50), vec![vec![3]]),
+        ((2, 7), vec![vec![4]]),
+    ]);
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn side_windows_say_when_elements_are_ready() {
+    let (_folder, store) = store(1 << 20);
+    let side = WindowingStrategy {
+        window_fn: WindowFn::Fixed { size_ms: 20, offset_ms: 0 },
+        kind: WindowKind::Interval,
+        ..WindowingStrategy::default()
+    };
+    let spec = spec(ConsumerRule {
+        side_inputs: vec![side, WindowingStrategy::default()],
+        ..rule()
+    });
+    let mut cutter = OutputCutter::new(spec, store);
+    let elements = [(1, vec![], 0, vec![0]), (1, vec![], 12, vec![10]), (1, vec![], 31, vec![30])];
+    cutter.push(encode(&elements)).unwrap();
+    let mut output = cutter.finish().unwrap();
+    let (_, handles) = output.take_deliveries().remove(0);
+    let mut ready: Vec<_> =
+        handles.iter().map(|handle| (handle.side_inputs_ready_at[0].0, handle.elements)).collect();
+    ready.sort_unstable();
+    assert_eq!(ready, [(19, 2), (39, 1)]);
+    let global = EventTime::END_OF_GLOBAL_WINDOW;
+    assert!(handles.iter().all(|handle| handle.side_inputs_ready_at[1] == global));
+}
+
+#[test]
+fn an_output_that_is_dropped_releases_its_data() {
+    let (_folder, store) = store(1 << 20);
+    let mut cutter = OutputCutter::new(spec(rule()), store.clone());
+    cutter.push(encode(&[(1, vec![1], 0, vec![0])])).unwrap();
+    drop(cutter.finish().unwrap());
+    assert_eq!(store.stats().ids, 0);
+}
+
+#[test]
+fn malformed_output_is_refused_with_its_place() {
+    let (_folder, store) = store(1 << 20);
+    let mut cutter = OutputCutter::new(spec(rule()), store);
+    let good = encode(&[(1, vec![1], 0, vec![0])]);
+    let mut bad = good.to_vec();
+    bad.extend_from_slice(&good[..good.len() - 1]);
+    match cutter.push(bad.into()) {
+        Err(DataError::Malformed { offset, .. }) => assert_eq!(offset, good.len() as u64),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_splittable_consumer_gets_one_element_a_piece() {
+    let (_folder, store) = store(1 << 20);
+    let spec = spec(ConsumerRule { max_elements_per_handle: Some(1), ..rule() });
+    let mut cutter = OutputCutter::new(spec, store);
+    let elements: Vec<Element> = (0..5).map(|n| (n, vec![n], 0, vec![0])).collect();
+    cutter.push(encode(&elements)).unwrap();
+    let (_, handles) = cutter.finish().unwrap().take_deliveries().remove(0);
+    assert_eq!(handles.len(), 5);
+    assert!(handles.iter().all(|handle| handle.elements == 1));
+}
