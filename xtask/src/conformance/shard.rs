@@ -95,12 +95,6 @@ impl Run<'_> {
                 let ended = self.run_batch(&rest, &run)?;
                 let done = ended.len();
                 for result in ended {
-                    println!(
-                        "{:8} {:7.2} s  {}",
-                        result.outcome.word(),
-                        result.seconds,
-                        result.test
-                    );
                     rest.retain(|test| *test != result.test);
                     results.push(result);
                 }
@@ -164,33 +158,52 @@ impl Run<'_> {
         start: Instant,
         log: &str,
     ) -> Vec<TestResult> {
-        let Watch {
-            mut results,
-            running,
-            ..
-        } = watch;
+        let mut results = watch.results;
+        let last = self.last(
+            tests,
+            watch.running,
+            results.is_empty(),
+            success,
+            start,
+            log,
+        );
+        if let Some(last) = last {
+            announce(&last);
+            results.push(last);
+        }
+        results
+    }
+
+    /// The result of the test that the process did not report itself, if there is one.
+    fn last(
+        &self,
+        tests: &[String],
+        running: Option<(String, Instant)>,
+        none_reported: bool,
+        success: Option<bool>,
+        start: Instant,
+        log: &str,
+    ) -> Option<TestResult> {
         let seconds = start.elapsed().as_secs_f64();
         let judged = success.and_then(|success| self.suite.judge(log, success));
         match (judged, tests, running) {
             (Some(outcome), [test], _) => {
-                let message = if outcome == Outcome::Passed {
-                    String::new()
-                } else {
-                    excerpt(log)
-                };
-                results.push(TestResult {
-                    test: test.clone(),
+                let passed = outcome == Outcome::Passed;
+                let message = if passed { String::new() } else { excerpt(log) };
+                let test = test.clone();
+                Some(TestResult {
+                    test,
                     outcome,
                     seconds,
                     message,
-                });
+                })
             }
-            (None, [test], None) if results.is_empty() && self.suite.tests_per_process() == 1 => {
-                results.push(hung(test.clone(), seconds, log));
+            (None, [test], None) if none_reported && self.suite.tests_per_process() == 1 => {
+                Some(hung(test.clone(), seconds, log))
             }
             (_, _, Some((test, since))) => {
                 let seconds = since.elapsed().as_secs_f64();
-                let result = match success {
+                Some(match success {
                     None => hung(test, seconds, log),
                     Some(_) => TestResult {
                         test,
@@ -198,12 +211,10 @@ impl Run<'_> {
                         seconds,
                         message: format!("its process died\n{}", excerpt(log)),
                     },
-                };
-                results.push(result);
+                })
             }
-            _ => {}
+            _ => None,
         }
-        results
     }
 }
 
@@ -214,6 +225,16 @@ fn hung(test: String, seconds: f64, log: &str) -> TestResult {
         seconds,
         message: excerpt(log),
     }
+}
+
+/// Shows a result as soon as it is known.
+fn announce(result: &TestResult) {
+    println!(
+        "{:8} {:7.2} s  {}",
+        result.outcome.word(),
+        result.seconds,
+        result.test
+    );
 }
 
 /// Follows the events of a process.
@@ -260,12 +281,14 @@ impl Watch {
             } => {
                 self.running = None;
                 self.idle_since = Instant::now();
-                self.results.push(TestResult {
+                let result = TestResult {
                     test,
                     outcome,
                     seconds,
                     message,
-                });
+                };
+                announce(&result);
+                self.results.push(result);
             }
         }
     }
