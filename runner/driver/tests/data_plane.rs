@@ -37,7 +37,12 @@ fn encode(elements: &[Element]) -> Bytes {
     for (key, value, timestamp, starts) in elements {
         let windows: Vec<Window> = starts.iter().copied().map(window).collect();
         codec()
-            .encode_header(EventTime(*timestamp), &windows, &PaneInfo::NO_FIRING, &mut bytes)
+            .encode_header(
+                EventTime(*timestamp),
+                &windows,
+                &PaneInfo::NO_FIRING,
+                &mut bytes,
+            )
             .unwrap();
         bytes.extend_from_slice(&[1, *key, value.len() as u8]);
         bytes.extend_from_slice(value);
@@ -48,7 +53,9 @@ fn encode(elements: &[Element]) -> Bytes {
 /// Every element once for each of its windows, sorted.
 fn exploded(elements: &[Element]) -> Vec<(u8, Vec<u8>, i64, i64)> {
     let each = elements.iter().flat_map(|(key, value, timestamp, starts)| {
-        starts.iter().map(|start| (*key, value.clone(), *timestamp, *start))
+        starts
+            .iter()
+            .map(|start| (*key, value.clone(), *timestamp, *start))
     });
     let mut all: Vec<_> = each.collect();
     all.sort();
@@ -64,7 +71,12 @@ fn decode(chunk: &Bytes) -> Vec<Element> {
             other => panic!("{other}"),
         });
         let value = element.value_of_key()[1..].to_vec();
-        (element.key()[1], value, element.timestamp.0, starts.collect())
+        (
+            element.key()[1],
+            value,
+            element.timestamp.0,
+            starts.collect(),
+        )
     });
     elements.collect()
 }
@@ -199,7 +211,12 @@ fn sessions_are_merged_key_by_key() {
         ..WindowingStrategy::default()
     };
     let element = |key: u8, value: u8, at: i64| (key, vec![value], at, vec![at]);
-    let elements = [element(1, 1, 0), element(1, 2, 5), element(1, 3, 50), element(2, 4, 7)];
+    let elements = [
+        element(1, 1, 0),
+        element(1, 2, 5),
+        element(1, 3, 50),
+        element(2, 4, 7),
+    ];
     let spec = GroupSpec::new("group", codec(), windowing);
     let found = grouped(&spec, [Ok(encode(&elements))].into_iter());
     let expected = BTreeMap::from([
@@ -214,7 +231,10 @@ fn sessions_are_merged_key_by_key() {
 fn side_windows_say_when_elements_are_ready() {
     let (_folder, store) = store(1 << 20);
     let side = WindowingStrategy {
-        window_fn: WindowFn::Fixed { size_ms: 20, offset_ms: 0 },
+        window_fn: WindowFn::Fixed {
+            size_ms: 20,
+            offset_ms: 0,
+        },
         kind: WindowKind::Interval,
         ..WindowingStrategy::default()
     };
@@ -223,16 +243,26 @@ fn side_windows_say_when_elements_are_ready() {
         ..rule()
     });
     let mut cutter = OutputCutter::new(spec, store);
-    let elements = [(1, vec![], 0, vec![0]), (1, vec![], 12, vec![10]), (1, vec![], 31, vec![30])];
+    let elements = [
+        (1, vec![], 0, vec![0]),
+        (1, vec![], 12, vec![10]),
+        (1, vec![], 31, vec![30]),
+    ];
     cutter.push(encode(&elements)).unwrap();
     let mut output = cutter.finish().unwrap();
     let (_, handles) = output.take_deliveries().remove(0);
-    let mut ready: Vec<_> =
-        handles.iter().map(|handle| (handle.side_inputs_ready_at[0].0, handle.elements)).collect();
+    let mut ready: Vec<_> = handles
+        .iter()
+        .map(|handle| (handle.side_inputs_ready_at[0].0, handle.elements))
+        .collect();
     ready.sort_unstable();
     assert_eq!(ready, [(19, 2), (39, 1)]);
     let global = EventTime::END_OF_GLOBAL_WINDOW;
-    assert!(handles.iter().all(|handle| handle.side_inputs_ready_at[1] == global));
+    assert!(
+        handles
+            .iter()
+            .all(|handle| handle.side_inputs_ready_at[1] == global)
+    );
 }
 
 #[test]
@@ -260,7 +290,10 @@ fn malformed_output_is_refused_with_its_place() {
 #[test]
 fn a_splittable_consumer_gets_one_element_a_piece() {
     let (_folder, store) = store(1 << 20);
-    let spec = spec(ConsumerRule { max_elements_per_handle: Some(1), ..rule() });
+    let spec = spec(ConsumerRule {
+        max_elements_per_handle: Some(1),
+        ..rule()
+    });
     let mut cutter = OutputCutter::new(spec, store);
     let elements: Vec<Element> = (0..5).map(|n| (n, vec![n], 0, vec![0])).collect();
     cutter.push(encode(&elements)).unwrap();

@@ -113,3 +113,110 @@ fn divide_piece(
     let head = piece(data, codec, head, &whole.handle)?;
     Ok((head, piece(data, codec, tail, &whole.handle)?))
 }
+
+#[cfg(test)]
+mod tests {
+    use dataflume_model::coder::Coder;
+    use dataflume_model::pane::PaneInfo;
+    use dataflume_model::window::{Window, WindowKind};
+
+    use super::*;
+    use crate::data::DataOptions;
+
+    fn codec() -> WindowedCodec {
+        WindowedCodec::new(Coder::Varint, WindowKind::Global)
+    }
+
+    fn chunk(values: std::ops::Range<u8>) -> Bytes {
+        let mut bytes = Vec::new();
+        for value in values {
+            let at = EventTime(i64::from(value));
+            codec()
+                .encode_header(at, &[Window::Global], &PaneInfo::NO_FIRING, &mut bytes)
+                .unwrap();
+            bytes.push(value);
+        }
+        bytes.into()
+    }
+
+    fn values(data: &DataStore, pieces: &[PendingData]) -> Vec<u8> {
+        let mut found = Vec::new();
+        for piece in pieces {
+            let before = found.len();
+            for chunk in data.read(piece.handle.id).unwrap() {
+                let chunk = chunk.unwrap();
+                let codec = codec();
+                found.extend(
+                    codec
+                        .iter(&chunk)
+                        .map(|element| element.unwrap().value()[0]),
+                );
+            }
+            assert_eq!(piece.handle.elements, (found.len() - before) as u64);
+            assert_eq!(
+                piece.hold,
+                EventTime(i64::from(found[before])),
+                "the smallest timestamp"
+            );
+        }
+        found
+    }
+
+    #[test]
+    fn pieces_are_divided_after_any_number_of_elements() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = DataStore::open(DataOptions::new(folder.path())).unwrap();
+        let like = DataHandle {
+            id: data.put([]).unwrap(),
+            elements: 0,
+            bytes: 0,
+            min_timestamp: EventTime::MAX,
+            key_group: None,
+            side_inputs_ready_at: Default::default(),
+        };
+        let first = piece(&data, &codec(), vec![chunk(0..3), chunk(3..5)], &like).unwrap();
+        let second = piece(&data, &codec(), vec![chunk(5..6)], &like).unwrap();
+        let pieces = [first, second];
+        for count in 0..=7 {
+            let (before, after) = divide(&data, &codec(), &pieces, count).unwrap();
+            let all: Vec<u8> = (0..6).collect();
+            let at = usize::try_from(count).unwrap().min(6);
+            assert_eq!(values(&data, &before), all[..at]);
+            assert_eq!(values(&data, &after), all[at..]);
+        }
+    }
+
+    #[test]
+    fn a_residual_is_held_where_the_sdk_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = DataStore::open(DataOptions::new(folder.path())).unwrap();
+        let like = piece(
+            &data,
+            &codec(),
+            vec![chunk(0..1)],
+            &PendingData {
+                handle: DataHandle {
+                    id: data.put([]).unwrap(),
+                    elements: 0,
+                    bytes: 0,
+                    min_timestamp: EventTime::MAX,
+                    key_group: None,
+                    side_inputs_ready_at: Default::default(),
+                },
+                hold: EventTime::MAX,
+                not_before: None,
+            }
+            .handle,
+        )
+        .unwrap()
+        .handle;
+        let hold = |reported| {
+            residual(&data, &codec(), chunk(9..10), &like, reported, None)
+                .unwrap()
+                .hold
+        };
+        assert_eq!(hold(None), EventTime(9));
+        assert_eq!(hold(Some(EventTime(50))), EventTime(50));
+        assert_eq!(hold(Some(EventTime(1))), EventTime(9));
+    }
+}

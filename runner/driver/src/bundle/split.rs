@@ -91,17 +91,9 @@ impl Live {
                 return Ok(None);
             }
         };
-        let declined = response.channel_splits.is_empty()
-            && response.primary_roots.is_empty()
-            && response.residual_roots.is_empty();
-        if declined {
+        let Some(channel) = channel_split(&response, &source)? else {
             return Ok(None);
-        }
-        // Java leaves the transform's id out: a stage has one source.
-        let ours =
-            |split: &&ChannelSplit| split.transform_id == source || split.transform_id.is_empty();
-        let channel = response.channel_splits.iter().find(ours).cloned();
-        let channel = channel.ok_or("the SDK split without saying where in the input")?;
+        };
         self.divide(context, &channel, &response, input).map(Some)
     }
 
@@ -170,6 +162,26 @@ impl Live {
     }
 }
 
+/// Where in the source's input the SDK split. `None`: it declined.
+fn channel_split(
+    response: &ProcessBundleSplitResponse,
+    source: &str,
+) -> Result<Option<ChannelSplit>, String> {
+    let declined = response.channel_splits.is_empty()
+        && response.primary_roots.is_empty()
+        && response.residual_roots.is_empty();
+    if declined {
+        return Ok(None);
+    }
+    // Java leaves the transform's id out: a stage has one source.
+    let ours =
+        |split: &&ChannelSplit| split.transform_id == source || split.transform_id.is_empty();
+    let channel = response.channel_splits.iter().find(ours).cloned();
+    channel
+        .map(Some)
+        .ok_or_else(|| "the SDK split without saying where in the input".to_owned())
+}
+
 /// The smallest output watermark that a residual promises to keep.
 pub(super) fn reported_watermark(application: &BundleApplication) -> Option<EventTime> {
     let millis = |time: &prost_types::Timestamp| {
@@ -181,4 +193,55 @@ pub(super) fn reported_watermark(application: &BundleApplication) -> Option<Even
     watermarks
         .map(|time| EventTime(millis(time)).clamp(EventTime::MIN, EventTime::MAX))
         .min()
+}
+
+#[cfg(test)]
+mod tests {
+    use dataflume_proto::fn_execution::DelayedBundleApplication;
+
+    use super::*;
+
+    fn response(transforms: &[&str], residuals: usize) -> ProcessBundleSplitResponse {
+        let channel = |transform: &&str| ChannelSplit {
+            transform_id: (*transform).to_owned(),
+            last_primary_element: 2,
+            first_residual_element: 4,
+        };
+        ProcessBundleSplitResponse {
+            channel_splits: transforms.iter().map(channel).collect(),
+            residual_roots: vec![DelayedBundleApplication::default(); residuals],
+            ..ProcessBundleSplitResponse::default()
+        }
+    }
+
+    #[test]
+    fn a_split_that_was_granted_is_never_taken_for_a_refusal() {
+        let where_in = |transforms: &[&str], residuals| {
+            let found = channel_split(&response(transforms, residuals), "source");
+            found.map(|split| split.map(|split| split.first_residual_element))
+        };
+        assert_eq!(where_in(&[], 0), Ok(None));
+        assert_eq!(where_in(&["source"], 1), Ok(Some(4)));
+        assert_eq!(where_in(&["other", "source"], 0), Ok(Some(4)));
+        assert_eq!(where_in(&[""], 1), Ok(Some(4)), "as Java answers");
+        assert!(
+            where_in(&[], 1).is_err(),
+            "residuals that nobody would process"
+        );
+        assert!(where_in(&["other"], 1).is_err());
+    }
+
+    #[test]
+    fn the_smallest_reported_watermark_counts() {
+        let at = |seconds| prost_types::Timestamp {
+            seconds,
+            nanos: 500_000_000,
+        };
+        let application = BundleApplication {
+            output_watermarks: [("a".to_owned(), at(7)), ("b".to_owned(), at(3))].into(),
+            ..BundleApplication::default()
+        };
+        assert_eq!(reported_watermark(&application), Some(EventTime(3500)));
+        assert_eq!(reported_watermark(&BundleApplication::default()), None);
+    }
 }
