@@ -3,18 +3,40 @@
 use dataflume_model::ids::{BundleId, WorkerId};
 
 use crate::engine::{Engine, Running};
-use crate::io::{Action, BundleFailure, JobOutcome};
+use crate::io::{Action, BundleFailure, Executor, JobOutcome};
 use crate::pending::Retry;
 
 impl Engine {
     pub(crate) fn fail_bundle(&mut self, id: BundleId, failure: BundleFailure) {
-        let Some(running) = self.take_running(id) else {
-            return;
-        };
-        self.actions.push_back(Action::DiscardBundle { bundle: id });
         match failure {
-            BundleFailure::Failed(error) => self.retry_failed(running, &error),
-            BundleFailure::WorkerLost(reason) => self.retry_lost(running, &reason),
+            BundleFailure::Failed(error) => {
+                let Some(running) = self.discard(id) else {
+                    return;
+                };
+                self.retry_failed(running, &error);
+            }
+            BundleFailure::WorkerLost(reason) => {
+                // Whoever hears of it first: nothing more may go to that worker.
+                let executor = self.bundles.get(&id).map(|running| running.bundle.executor);
+                match executor {
+                    Some(Executor::Worker(worker)) if self.workers.contains_key(&worker) => {
+                        self.lose_worker(worker, &reason);
+                    }
+                    _ => self.lose_bundle(id, &reason),
+                }
+            }
+        }
+    }
+
+    fn discard(&mut self, id: BundleId) -> Option<Running> {
+        let running = self.take_running(id)?;
+        self.actions.push_back(Action::DiscardBundle { bundle: id });
+        Some(running)
+    }
+
+    fn lose_bundle(&mut self, id: BundleId, reason: &str) {
+        if let Some(running) = self.discard(id) {
+            self.retry_lost(running, reason);
         }
     }
 
@@ -23,7 +45,7 @@ impl Engine {
             return;
         };
         for id in lost.running {
-            self.fail_bundle(id, BundleFailure::WorkerLost(reason.to_owned()));
+            self.lose_bundle(id, reason);
         }
     }
 

@@ -138,3 +138,20 @@ fn idle_slots_share_what_waits() {
         "{sizes:?}"
     );
 }
+
+#[test]
+fn a_worker_that_lost_a_bundle_gets_no_other() {
+    let mut pair = Pair::new(&chain(1));
+    pair.join(1, 1);
+    pair.finish_impulse(3);
+    let bundle = pair.take_bundle();
+    pair.actions.clear();
+    let failure = BundleFailure::WorkerLost("the connection broke".into());
+    pair.tell(Input::BundleFailed {
+        bundle: bundle.id,
+        failure,
+    });
+    assert_eq!(pair.actions, [Action::DiscardBundle { bundle: bundle.id }]);
+    pair.join(2, 1);
+    assert_eq!(pair.take_bundle().attempt, 1);
+}

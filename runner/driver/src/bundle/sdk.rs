@@ -3,13 +3,13 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use dataflume_engine::{Bundle, BundleFailure, Work};
+use dataflume_engine::{Bundle, BundleFailure, Executor, Work};
 use dataflume_graph::plan::{ExecutableStage, Stage};
 use dataflume_harness::{
     BundleError, BundleHandle, BundleInputs, BundleOutput, BundleOutputs, BundleRequest,
     InputChunk, Worker,
 };
-use dataflume_model::ids::{BundleId, PCollectionId};
+use dataflume_model::ids::{BundleId, PCollectionId, WorkerId};
 use dataflume_model::time::ProcessingTime;
 use dataflume_proto::fn_execution::ProcessBundleResponse;
 use rustc_hash::FxHashMap;
@@ -51,6 +51,14 @@ impl Live {
                 roots: Vec::new(),
             }),
             broken_off: OnceLock::new(),
+        }
+    }
+
+    /// Where it runs.
+    pub(crate) fn worker_id(&self) -> Option<WorkerId> {
+        match self.bundle.executor {
+            Executor::Worker(worker) => Some(worker),
+            Executor::Runner => None,
         }
     }
 

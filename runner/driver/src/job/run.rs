@@ -35,7 +35,6 @@ pub(crate) enum Report {
     },
     WorkerLost {
         worker: WorkerId,
-        environment: EnvironmentId,
         reason: String,
     },
     WorkerFailed {
@@ -68,7 +67,7 @@ pub(super) struct Run {
     engine: Engine,
     context: Arc<BundleContext>,
     workers: Workers,
-    handles: FxHashMap<WorkerId, Worker>,
+    handles: FxHashMap<WorkerId, (Worker, EnvironmentId)>,
     tasks: FxHashMap<BundleId, Task>,
     staged: FxHashMap<BundleId, Box<Staged>>,
     /// Where committed bundles ran that want to be finalized.
@@ -87,6 +86,12 @@ struct Task {
     abort: AbortHandle,
     /// Set for bundles on SDK workers.
     live: Option<Arc<Live>>,
+}
+
+impl Task {
+    fn worker(&self) -> Option<WorkerId> {
+        self.live.as_ref().and_then(|live| live.worker_id())
+    }
 }
 
 impl Run {
@@ -188,7 +193,7 @@ impl Run {
                 handle,
             } => {
                 self.start_failures = 0;
-                self.handles.insert(worker, handle);
+                self.handles.insert(worker, (handle, environment));
                 self.mark_running();
                 let slots = self.spec.environments[environment.index()].slots;
                 self.tell(Input::WorkerJoined {
@@ -197,13 +202,7 @@ impl Run {
                     slots,
                 });
             }
-            Report::WorkerLost {
-                worker,
-                environment,
-                reason,
-            } => {
-                self.lose_worker(worker, environment, reason);
-            }
+            Report::WorkerLost { worker, reason } => self.lose_worker(worker, reason),
             Report::WorkerFailed {
                 environment,
                 failure,
@@ -233,8 +232,14 @@ impl Run {
         }
     }
 
-    fn lose_worker(&mut self, worker: WorkerId, environment: EnvironmentId, reason: String) {
-        self.handles.remove(&worker);
+    /// A worker is gone, or as good as gone. Its bundles and its own task may both tell: the first
+    /// counts.
+    fn lose_worker(&mut self, worker: WorkerId, reason: String) {
+        let Some((handle, environment)) = self.handles.remove(&worker) else {
+            return;
+        };
+        // What is left of it must not go on.
+        handle.shutdown(&reason);
         self.idle_losses += 1;
         let text = format!("worker {worker} was lost and is replaced: {reason}");
         self.listener.message(Importance::Warning, text);
@@ -265,13 +270,13 @@ impl Run {
     }
 
     fn end_bundle(&mut self, bundle: BundleId, result: Result<Box<Staged>, BundleFailure>) {
-        if self.tasks.remove(&bundle).is_none() {
+        let Some(task) = self.tasks.remove(&bundle) else {
             // The engine gave it up meanwhile.
             if let Ok(staged) = result {
                 staged.discard(&self.context);
             }
             return;
-        }
+        };
         match result {
             Ok(staged) => {
                 self.idle_losses = 0;
@@ -279,11 +284,22 @@ impl Run {
                 self.staged.insert(bundle, staged);
                 self.tell(Input::BundleFinished { bundle, effects });
             }
+            Err(BundleFailure::WorkerLost(reason)) if self.has_worker_of(&task) => {
+                // The worker's own end may be noticed later than that of its bundle.
+                if let Some(worker) = task.worker() {
+                    self.lose_worker(worker, reason);
+                }
+            }
             Err(failure) => self.tell(Input::BundleFailed { bundle, failure }),
         }
         if let Some(staged) = self.staged.remove(&bundle) {
             staged.discard(&self.context);
         }
+    }
+
+    fn has_worker_of(&self, task: &Task) -> bool {
+        task.worker()
+            .is_some_and(|worker| self.handles.contains_key(&worker))
     }
 
     fn tell(&mut self, input: Input) {
@@ -353,7 +369,8 @@ impl Run {
                 (run, None)
             }
             Executor::Worker(worker) => {
-                let Some(handle) = self.handles.get(&worker).cloned() else {
+                let Some(handle) = self.handles.get(&worker).map(|(handle, _)| handle.clone())
+                else {
                     let failure = BundleFailure::WorkerLost("it is gone".to_owned());
                     // Through the inbox, so that the engine's actions are carried out in order.
                     reports

@@ -71,11 +71,7 @@ impl Workers {
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             let report = match context.live(worker, environment, &stop).await {
-                Ok(reason) => Report::WorkerLost {
-                    worker,
-                    environment,
-                    reason,
-                },
+                Ok(reason) => Report::WorkerLost { worker, reason },
                 Err(failure) => Report::WorkerFailed {
                     environment,
                     failure,
