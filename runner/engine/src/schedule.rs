@@ -86,6 +86,7 @@ impl Engine {
             Role::Elements => self.elements(stage),
             Role::Keyed => self.timers(stage).or_else(|| self.keyed_elements(stage)),
             Role::GroupAtEnd => self.group_at_end(stage),
+            Role::KeyedAtEnd => self.timers(stage).or_else(|| self.group_at_end(stage)),
         }?;
         Some(Retry {
             work,
@@ -164,8 +165,12 @@ impl Engine {
 
     /// Everything of one key group, once the input is complete.
     fn group_at_end(&mut self, stage: StageId) -> Option<Work> {
+        let side_inputs_complete = self
+            .side_input_watermarks(stage)
+            .iter()
+            .all(|watermark| *watermark == EventTime::MAX);
         let state = &mut self.stages[stage.index()];
-        if state.upstream_watermark < EventTime::MAX {
+        if state.upstream_watermark < EventTime::MAX || !side_inputs_complete {
             return None;
         }
         let group = *state.pending.free_groups(&state.busy).first()?;

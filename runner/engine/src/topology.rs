@@ -16,6 +16,8 @@ pub(crate) enum Role {
     Keyed,
     /// All data of a key group at once, when the input is complete.
     GroupAtEnd,
+    /// The same, with timers.
+    KeyedAtEnd,
 }
 
 /// One stage's fixed facts.
@@ -57,10 +59,11 @@ impl Topology {
                     }
                     StageKind::GroupByKey(_) => (Role::Keyed, None, false, false),
                     StageKind::Executable(executable) => (
-                        if executable.keyed.is_some() {
-                            Role::Keyed
-                        } else {
-                            Role::Elements
+                        match &executable.keyed {
+                            // Sorting by time waits for the last element.
+                            Some(_) if executable.requires_time_sorted_input => Role::KeyedAtEnd,
+                            Some(_) => Role::Keyed,
+                            None => Role::Elements,
                         },
                         Some(executable.environment),
                         executable.splittable.is_some(),

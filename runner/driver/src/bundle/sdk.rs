@@ -103,12 +103,17 @@ impl Live {
         let keyed = Keyed::new(context, stage, executable, &self.bundle)?;
         let timers = keyed.timer_inputs();
         let bytes: u64 = self.pieces().map(|piece| piece.handle.bytes).sum();
-        let complete = bytes <= COMPLETE_BYTES;
+        let sorted = executable.requires_time_sorted_input;
+        let complete = bytes <= COMPLETE_BYTES || sorted;
         let inputs = if complete {
-            let mut chunks = timers.clone();
-            for chunk in self.chunks(context) {
-                chunks.push(InputChunk::data(executable.source.as_str(), chunk?));
-            }
+            let input = if sorted {
+                self.sorted(context, stage)?
+            } else {
+                self.chunks(context).collect::<Result<_, _>>()?
+            };
+            let source = executable.source.as_str();
+            let mut chunks = timers;
+            chunks.extend(input.into_iter().map(|chunk| InputChunk::data(source, chunk)));
             BundleInputs::Complete(chunks)
         } else {
             BundleInputs::Streamed
@@ -159,6 +164,18 @@ impl Live {
                 }
                 Err(error) => Box::new(std::iter::once(Err(data_failure(error)))),
             })
+    }
+
+    /// All of the input in the order of time.
+    fn sorted(
+        &self,
+        context: &BundleContext,
+        stage: &Stage,
+    ) -> Result<Vec<bytes::Bytes>, BundleFailure> {
+        const CHUNK_BYTES: usize = 1 << 20;
+        let chunks: Vec<bytes::Bytes> = self.chunks(context).collect::<Result<_, _>>()?;
+        let codec = context.input_codec(stage)?;
+        elements::sorted_by_time(&codec, &chunks, CHUNK_BYTES).map_err(BundleFailure::Failed)
     }
 
     async fn feed(

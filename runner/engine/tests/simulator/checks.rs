@@ -77,6 +77,10 @@ impl Checks {
         match &bundle.work {
             Work::Impulse | Work::TestStreamEvent(_) => {}
             Work::Elements(pieces) => {
+                if matches!(&stage.kind, StageKind::Executable(e) if e.requires_time_sorted_input) {
+                    let upstream = bundle.upstream_watermark;
+                    assert_eq!(upstream, EventTime::MAX, "{}: sorted early", stage.name);
+                }
                 let groups: BTreeSet<KeyGroup> =
                     pieces.iter().filter_map(|p| p.handle.key_group).collect();
                 for group in groups {

@@ -68,7 +68,10 @@ fn stage(plan: &mut Plan, rng: &mut Rng) {
                 timers: BTreeMap::new(),
                 on_window_expiration: None,
             };
-            let kind = executable(environment, Some(keyed), None);
+            let mut kind = executable(environment, Some(keyed), None);
+            if let StageKind::Executable(executable) = &mut kind {
+                executable.requires_time_sorted_input = rng.one_in(4);
+            }
             add(plan, kind, inputs, sides, outputs);
         }
         5 => {
