@@ -113,7 +113,11 @@ impl Live {
             };
             let source = executable.source.as_str();
             let mut chunks = timers;
-            chunks.extend(input.into_iter().map(|chunk| InputChunk::data(source, chunk)));
+            chunks.extend(
+                input
+                    .into_iter()
+                    .map(|chunk| InputChunk::data(source, chunk)),
+            );
             BundleInputs::Complete(chunks)
         } else {
             BundleInputs::Streamed

@@ -1,6 +1,8 @@
 //! One job: its plan, its workers, and the loop that drives the engine.
 
+mod actions;
 mod listener;
+mod losses;
 mod run;
 mod workers;
 

@@ -1,12 +1,10 @@
-//! The loop: reports go into the engine, its actions are carried out. It decides nothing about
-//! data; what it decides itself is when to give up on workers that never come.
+//! The loop: reports go into the engine, its actions are carried out (`actions`). It decides
+//! nothing about data; what it decides itself is when to give up on workers (`losses`).
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use dataflume_engine::{
-    Action, Bundle, BundleFailure, DataId, Engine, Executor, Input, JobOutcome, PendingData,
-};
+use dataflume_engine::{BundleFailure, Engine, Input, JobOutcome, PendingData};
 use dataflume_harness::{FnApi, Worker};
 use dataflume_model::ids::{BundleId, EnvironmentId, WorkerId};
 use dataflume_model::time::ProcessingTime;
@@ -20,11 +18,6 @@ use crate::bundle::sdk::Live;
 use crate::bundle::{BundleContext, Staged};
 use crate::data::{DataError, DataOptions};
 use crate::metrics::JobMetrics;
-
-/// Starts in a row that may fail before the job does.
-const MAX_START_FAILURES: u32 = 3;
-/// Workers that may be lost in a row, with no bundle finished between.
-const MAX_IDLE_LOSSES: u32 = 20;
 
 /// What the job's tasks tell the loop.
 pub(crate) enum Report {
@@ -64,32 +57,32 @@ impl std::fmt::Debug for Report {
 
 /// A job in progress.
 pub(super) struct Run {
-    engine: Engine,
-    context: Arc<BundleContext>,
-    workers: Workers,
-    handles: FxHashMap<WorkerId, (Worker, EnvironmentId)>,
-    tasks: FxHashMap<BundleId, Task>,
-    staged: FxHashMap<BundleId, Box<Staged>>,
+    pub(super) engine: Engine,
+    pub(super) context: Arc<BundleContext>,
+    pub(super) workers: Workers,
+    pub(super) handles: FxHashMap<WorkerId, (Worker, EnvironmentId)>,
+    pub(super) tasks: FxHashMap<BundleId, Task>,
+    pub(super) staged: FxHashMap<BundleId, Box<Staged>>,
     /// Where committed bundles ran that want to be finalized.
-    ran_on: FxHashMap<BundleId, (Worker, String)>,
-    reports: mpsc::UnboundedSender<Report>,
-    listener: Arc<dyn JobListener>,
-    metrics: Arc<JobMetrics>,
-    spec: Arc<JobSpec>,
-    start_failures: u32,
-    idle_losses: u32,
-    running: bool,
-    outcome: Option<JobOutcome>,
+    pub(super) ran_on: FxHashMap<BundleId, (Worker, String)>,
+    pub(super) reports: mpsc::UnboundedSender<Report>,
+    pub(super) listener: Arc<dyn JobListener>,
+    pub(super) metrics: Arc<JobMetrics>,
+    pub(super) spec: Arc<JobSpec>,
+    pub(super) start_failures: u32,
+    pub(super) idle_losses: u32,
+    pub(super) running: bool,
+    pub(super) outcome: Option<JobOutcome>,
 }
 
-struct Task {
-    abort: AbortHandle,
+pub(super) struct Task {
+    pub(super) abort: AbortHandle,
     /// Set for bundles on SDK workers.
-    live: Option<Arc<Live>>,
+    pub(super) live: Option<Arc<Live>>,
 }
 
 impl Task {
-    fn worker(&self) -> Option<WorkerId> {
+    pub(super) fn worker(&self) -> Option<WorkerId> {
         self.live.as_ref().and_then(|live| live.worker_id())
     }
 }
@@ -232,43 +225,6 @@ impl Run {
         }
     }
 
-    /// A worker is gone, or as good as gone. Its bundles and its own task may both tell: the first
-    /// counts.
-    fn lose_worker(&mut self, worker: WorkerId, reason: String) {
-        let Some((handle, environment)) = self.handles.remove(&worker) else {
-            return;
-        };
-        // What is left of it must not go on.
-        handle.shutdown(&reason);
-        self.idle_losses += 1;
-        let text = format!("worker {worker} was lost and is replaced: {reason}");
-        self.listener.message(Importance::Warning, text);
-        if self.idle_losses > MAX_IDLE_LOSSES {
-            let losses = self.idle_losses;
-            self.tell(Input::Fail(format!(
-                "{losses} workers in a row were lost before any finished a bundle; the last one: {reason}"
-            )));
-            return;
-        }
-        self.workers.start(environment);
-        self.tell(Input::WorkerLost { worker, reason });
-    }
-
-    fn fail_to_start(&mut self, environment: EnvironmentId, failure: &StartFailure) {
-        self.start_failures += 1;
-        let name = &self.spec.plan.environments[environment.index()].name;
-        let text = format!(
-            "a worker of environment {name} could not be started: {}",
-            failure.reason
-        );
-        if failure.lasting || self.start_failures >= MAX_START_FAILURES {
-            self.tell(Input::Fail(text));
-        } else {
-            self.listener.message(Importance::Warning, text);
-            self.workers.start(environment);
-        }
-    }
-
     fn end_bundle(&mut self, bundle: BundleId, result: Result<Box<Staged>, BundleFailure>) {
         let Some(task) = self.tasks.remove(&bundle) else {
             // The engine gave it up meanwhile.
@@ -297,123 +253,11 @@ impl Run {
         }
     }
 
-    fn has_worker_of(&self, task: &Task) -> bool {
-        task.worker()
-            .is_some_and(|worker| self.handles.contains_key(&worker))
-    }
-
-    fn tell(&mut self, input: Input) {
+    pub(super) fn tell(&mut self, input: Input) {
         tracing::trace!(job_id = self.spec.id, ?input, "input");
         self.engine.handle(input, now());
         while let Some(action) = self.engine.poll_action() {
             self.act(action);
-        }
-    }
-
-    fn act(&mut self, action: Action) {
-        tracing::trace!(job_id = self.spec.id, ?action, "action");
-        match action {
-            Action::StartBundle(bundle) => self.start_bundle(bundle),
-            Action::SplitBundle {
-                bundle,
-                fraction_of_remainder,
-            } => {
-                let live = self.tasks.get(&bundle).and_then(|task| task.live.clone());
-                if let Some(live) = live {
-                    let (context, reports) = (self.context.clone(), self.reports.clone());
-                    tokio::spawn(live.split(context, fraction_of_remainder, reports));
-                } else {
-                    self.reports.send(Report::SplitRefused { bundle }).ok();
-                }
-            }
-            Action::CommitBundle { bundle } => self.commit(bundle),
-            Action::DiscardBundle { bundle } => {
-                self.metrics.discard(bundle);
-                if let Some(task) = self.tasks.remove(&bundle) {
-                    task.abort.abort();
-                }
-            }
-            Action::ReleaseData(ids) => self.release(ids),
-            Action::FinalizeBundle { bundle } => {
-                if let Some((worker, instruction)) = self.ran_on.remove(&bundle) {
-                    let listener = self.listener.clone();
-                    tokio::spawn(async move {
-                        if let Err(error) = worker.finalize(&instruction).await {
-                            let text = format!("a bundle's finalization failed: {error}");
-                            listener.message(Importance::Warning, text);
-                        }
-                    });
-                }
-            }
-            Action::Warn(text) => self.listener.message(Importance::Warning, text),
-            Action::Finish(outcome) => self.outcome = Some(outcome),
-        }
-    }
-
-    fn release(&self, ids: Vec<DataId>) {
-        self.context.data.release(ids);
-    }
-
-    fn start_bundle(&mut self, bundle: Bundle) {
-        let id = bundle.id;
-        let context = self.context.clone();
-        let reports = self.reports.clone();
-        let (task, live) = match bundle.executor {
-            Executor::Runner => {
-                let run = tokio::spawn(async move {
-                    let result = crate::bundle::operators::execute(context, bundle).await;
-                    reports
-                        .send(Report::BundleEnded { bundle: id, result })
-                        .ok();
-                });
-                (run, None)
-            }
-            Executor::Worker(worker) => {
-                let Some(handle) = self.handles.get(&worker).map(|(handle, _)| handle.clone())
-                else {
-                    let failure = BundleFailure::WorkerLost("it is gone".to_owned());
-                    // Through the inbox, so that the engine's actions are carried out in order.
-                    reports
-                        .send(Report::BundleEnded {
-                            bundle: id,
-                            result: Err(failure),
-                        })
-                        .ok();
-                    let abort = tokio::spawn(async {}).abort_handle();
-                    self.tasks.insert(id, Task { abort, live: None });
-                    return;
-                };
-                let live = Arc::new(Live::new(bundle, handle));
-                let running = live.clone();
-                let run = tokio::spawn(async move { running.run(context, reports).await });
-                (run, Some(live))
-            }
-        };
-        self.tasks.insert(
-            id,
-            Task {
-                abort: task.abort_handle(),
-                live,
-            },
-        );
-    }
-
-    /// State, timers and side inputs become visible before anything that the engine starts next.
-    fn commit(&mut self, bundle: BundleId) {
-        let Some(staged) = self.staged.remove(&bundle) else {
-            return;
-        };
-        self.metrics.commit(bundle);
-        if staged.effects.finalize
-            && let Some(ran_on) = staged.ran_on.clone()
-        {
-            self.ran_on.insert(bundle, ran_on);
-        }
-        if let Err(error) = staged.commit(&self.context) {
-            // What the engine now believes is not what is stored: nothing can be trusted further.
-            self.reports.send(Report::Cancel).ok();
-            self.listener.message(Importance::Error, error.clone());
-            self.outcome = Some(JobOutcome::Failed(error));
         }
     }
 }
