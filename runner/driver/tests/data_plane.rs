@@ -1,5 +1,7 @@
 //! Cutting, grouping and side inputs against naive models.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
