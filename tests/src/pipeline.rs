@@ -47,6 +47,13 @@ pub struct Pipeline {
     folder: TempDir,
 }
 
+/// Python, about to be given a program and its arguments.
+fn python_command() -> Command {
+    let mut command = Command::new(&Prepared::get().python);
+    command.arg(workspace().join("tests/pipelines/run.py"));
+    command
+}
+
 impl Pipeline {
     /// The example of this name, reading the input.
     ///
@@ -94,7 +101,7 @@ impl Pipeline {
     /// If a folder for its output could not be made.
     pub fn python(program: &Path, input: &Path) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let mut command = Command::new(&Prepared::get().python);
+        let mut command = python_command();
         command.arg(program);
         command.arg(format!("--input={}", input.display()));
         command.arg(format!(
@@ -113,7 +120,7 @@ impl Pipeline {
     /// # Errors
     /// If a folder for it could not be made.
     pub fn of_tests(name: &str) -> Result<Self> {
-        let mut command = Command::new(&Prepared::get().python);
+        let mut command = python_command();
         command.arg(
             workspace()
                 .join("tests/pipelines")
