@@ -1,7 +1,5 @@
 //! A job's history as the streams of Beam's Job API.
 
-use std::time::Duration;
-
 use dataflume_proto::job::job_message::MessageImportance;
 use dataflume_proto::job::job_messages_response::Response as Content;
 use dataflume_proto::job::{JobMessage, JobMessagesResponse, JobStateEvent};
@@ -11,21 +9,13 @@ use tonic::Status;
 use super::convert;
 use crate::jobs::{Entry, Job, Listener};
 
-/// For how long the stream of states is kept open after the terminal one.
-///
-/// The Python client reads no further than that, and then its process often ends. gRPC for Python
-/// deadlocks now and then when a stream's end arrives while the interpreter is being torn down, so
-/// the end must not come just then.
-const QUIET_AFTER_END: Duration = Duration::from_secs(3);
-
-/// Every state, the terminal one last.
+/// Every state, ending with the terminal one.
 pub(super) fn states(job: &Job) -> BoxStream<'static, Result<JobStateEvent, Status>> {
     let states = entries(job).filter_map(async |entry| match entry {
         Entry::State(event) => Some(Ok(convert::state_event(event))),
         Entry::Message(_) | Entry::Forgotten => None,
     });
-    let quiet = stream::once(tokio::time::sleep(QUIET_AFTER_END)).filter_map(async |()| None);
-    states.chain(quiet).boxed()
+    states.boxed()
 }
 
 /// Every state and message. It ends after the terminal state and not before: a client that sees no
