@@ -147,7 +147,8 @@ pub mod composites {
     /// `StandardPTransforms.Composites.PUBSUB_WRITE_V2`.
     pub const PUBSUB_WRITE_V2: &str = "beam:transform:pubsub_write:v2";
     /// `StandardPTransforms.Composites.GROUP_INTO_BATCHES_WITH_SHARDED_KEY`.
-    pub const GROUP_INTO_BATCHES_WITH_SHARDED_KEY: &str = "beam:transform:group_into_batches_with_sharded_key:v1";
+    pub const GROUP_INTO_BATCHES_WITH_SHARDED_KEY: &str =
+        "beam:transform:group_into_batches_with_sharded_key:v1";
     /// `StandardPTransforms.Composites.REDISTRIBUTE_BY_KEY`.
     pub const REDISTRIBUTE_BY_KEY: &str = "beam:transform:redistribute_by_key:v1";
     /// `StandardPTransforms.Composites.REDISTRIBUTE_ARBITRARILY`.
@@ -159,13 +160,16 @@ pub mod combine_components {
     /// `StandardPTransforms.CombineComponents.COMBINE_PER_KEY_PRECOMBINE`.
     pub const COMBINE_PER_KEY_PRECOMBINE: &str = "beam:transform:combine_per_key_precombine:v1";
     /// `StandardPTransforms.CombineComponents.COMBINE_PER_KEY_MERGE_ACCUMULATORS`.
-    pub const COMBINE_PER_KEY_MERGE_ACCUMULATORS: &str = "beam:transform:combine_per_key_merge_accumulators:v1";
+    pub const COMBINE_PER_KEY_MERGE_ACCUMULATORS: &str =
+        "beam:transform:combine_per_key_merge_accumulators:v1";
     /// `StandardPTransforms.CombineComponents.COMBINE_PER_KEY_EXTRACT_OUTPUTS`.
-    pub const COMBINE_PER_KEY_EXTRACT_OUTPUTS: &str = "beam:transform:combine_per_key_extract_outputs:v1";
+    pub const COMBINE_PER_KEY_EXTRACT_OUTPUTS: &str =
+        "beam:transform:combine_per_key_extract_outputs:v1";
     /// `StandardPTransforms.CombineComponents.COMBINE_GROUPED_VALUES`.
     pub const COMBINE_GROUPED_VALUES: &str = "beam:transform:combine_grouped_values:v1";
     /// `StandardPTransforms.CombineComponents.COMBINE_PER_KEY_CONVERT_TO_ACCUMULATORS`.
-    pub const COMBINE_PER_KEY_CONVERT_TO_ACCUMULATORS: &str = "beam:transform:combine_per_key_convert_to_accumulators:v1";
+    pub const COMBINE_PER_KEY_CONVERT_TO_ACCUMULATORS: &str =
+        "beam:transform:combine_per_key_convert_to_accumulators:v1";
 }
 
 /// `StandardPTransforms.SplittableParDoComponents`.
@@ -173,11 +177,14 @@ pub mod splittable_par_do_components {
     /// `StandardPTransforms.SplittableParDoComponents.PAIR_WITH_RESTRICTION`.
     pub const PAIR_WITH_RESTRICTION: &str = "beam:transform:sdf_pair_with_restriction:v1";
     /// `StandardPTransforms.SplittableParDoComponents.SPLIT_AND_SIZE_RESTRICTIONS`.
-    pub const SPLIT_AND_SIZE_RESTRICTIONS: &str = "beam:transform:sdf_split_and_size_restrictions:v1";
+    pub const SPLIT_AND_SIZE_RESTRICTIONS: &str =
+        "beam:transform:sdf_split_and_size_restrictions:v1";
     /// `StandardPTransforms.SplittableParDoComponents.PROCESS_SIZED_ELEMENTS_AND_RESTRICTIONS`.
-    pub const PROCESS_SIZED_ELEMENTS_AND_RESTRICTIONS: &str = "beam:transform:sdf_process_sized_element_and_restrictions:v1";
+    pub const PROCESS_SIZED_ELEMENTS_AND_RESTRICTIONS: &str =
+        "beam:transform:sdf_process_sized_element_and_restrictions:v1";
     /// `StandardPTransforms.SplittableParDoComponents.TRUNCATE_SIZED_RESTRICTION`.
-    pub const TRUNCATE_SIZED_RESTRICTION: &str = "beam:transform:sdf_truncate_sized_restrictions:v1";
+    pub const TRUNCATE_SIZED_RESTRICTION: &str =
+        "beam:transform:sdf_truncate_sized_restrictions:v1";
 }
 
 /// `StandardPTransforms.GroupIntoBatchesComponents`.
@@ -201,7 +208,8 @@ pub mod standard_protocols {
     /// `StandardProtocols.Enum.HARNESS_MONITORING_INFOS`.
     pub const HARNESS_MONITORING_INFOS: &str = "beam:protocol:harness_monitoring_infos:v1";
     /// `StandardProtocols.Enum.CONTROL_REQUEST_ELEMENTS_EMBEDDING`.
-    pub const CONTROL_REQUEST_ELEMENTS_EMBEDDING: &str = "beam:protocol:control_request_elements_embedding:v1";
+    pub const CONTROL_REQUEST_ELEMENTS_EMBEDDING: &str =
+        "beam:protocol:control_request_elements_embedding:v1";
     /// `StandardProtocols.Enum.STATE_CACHING`.
     pub const STATE_CACHING: &str = "beam:protocol:state_caching:v1";
     /// `StandardProtocols.Enum.DATA_SAMPLING`.
@@ -231,7 +239,8 @@ pub mod standard_requirements {
     /// `StandardRequirements.Enum.REQUIRES_SPLITTABLE_DOFN`.
     pub const REQUIRES_SPLITTABLE_DOFN: &str = "beam:requirement:pardo:splittable_dofn:v1";
     /// `StandardRequirements.Enum.REQUIRES_ON_WINDOW_EXPIRATION`.
-    pub const REQUIRES_ON_WINDOW_EXPIRATION: &str = "beam:requirement:pardo:on_window_expiration:v1";
+    pub const REQUIRES_ON_WINDOW_EXPIRATION: &str =
+        "beam:requirement:pardo:on_window_expiration:v1";
 }
 
 /// `StandardResourceHints.Enum`.
@@ -243,7 +252,8 @@ pub mod standard_resource_hints {
     /// `StandardResourceHints.Enum.CPU_COUNT`.
     pub const CPU_COUNT: &str = "beam:resources:cpu_count:v1";
     /// `StandardResourceHints.Enum.MAX_ACTIVE_BUNDLES_PER_WORKER`.
-    pub const MAX_ACTIVE_BUNDLES_PER_WORKER: &str = "beam:resources:max_active_bundles_per_worker:v1";
+    pub const MAX_ACTIVE_BUNDLES_PER_WORKER: &str =
+        "beam:resources:max_active_bundles_per_worker:v1";
 }
 
 /// `StandardRunnerProtocols.Enum`.
@@ -251,9 +261,11 @@ pub mod standard_runner_protocols {
     /// `StandardRunnerProtocols.Enum.MONITORING_INFO_SHORT_IDS`.
     pub const MONITORING_INFO_SHORT_IDS: &str = "beam:protocol:monitoring_info_short_ids:v1";
     /// `StandardRunnerProtocols.Enum.CONTROL_RESPONSE_ELEMENTS_EMBEDDING`.
-    pub const CONTROL_RESPONSE_ELEMENTS_EMBEDDING: &str = "beam:protocol:control_response_elements_embedding:v1";
+    pub const CONTROL_RESPONSE_ELEMENTS_EMBEDDING: &str =
+        "beam:protocol:control_response_elements_embedding:v1";
     /// `StandardRunnerProtocols.Enum.MULTIMAP_KEYS_VALUES_SIDE_INPUT`.
-    pub const MULTIMAP_KEYS_VALUES_SIDE_INPUT: &str = "beam:protocol:multimap_keys_values_side_input:v1";
+    pub const MULTIMAP_KEYS_VALUES_SIDE_INPUT: &str =
+        "beam:protocol:multimap_keys_values_side_input:v1";
 }
 
 /// `StandardSideInputTypes.Enum`.
@@ -325,7 +337,8 @@ pub mod urns {
     /// `ManagedTransforms.Urns.DELTA_LAKE_READ`.
     pub const DELTA_LAKE_READ: &str = "beam:schematransform:org.apache.beam:delta_lake_read:v1";
     /// `ManagedTransforms.Urns.DELTA_LAKE_CDC_READ`.
-    pub const DELTA_LAKE_CDC_READ: &str = "beam:schematransform:org.apache.beam:delta_lake_cdc_read:v1";
+    pub const DELTA_LAKE_CDC_READ: &str =
+        "beam:schematransform:org.apache.beam:delta_lake_cdc_read:v1";
 }
 
 /// `LogicalTypes.Enum`.
@@ -409,7 +422,8 @@ pub mod monitoring_info_specs {
     /// `MonitoringInfoSpecs.Enum.START_BUNDLE_MSECS`.
     pub const START_BUNDLE_MSECS: &str = "beam:metric:pardo_execution_time:start_bundle_msecs:v1";
     /// `MonitoringInfoSpecs.Enum.PROCESS_BUNDLE_MSECS`.
-    pub const PROCESS_BUNDLE_MSECS: &str = "beam:metric:pardo_execution_time:process_bundle_msecs:v1";
+    pub const PROCESS_BUNDLE_MSECS: &str =
+        "beam:metric:pardo_execution_time:process_bundle_msecs:v1";
     /// `MonitoringInfoSpecs.Enum.FINISH_BUNDLE_MSECS`.
     pub const FINISH_BUNDLE_MSECS: &str = "beam:metric:pardo_execution_time:finish_bundle_msecs:v1";
     /// `MonitoringInfoSpecs.Enum.TOTAL_MSECS`.
@@ -473,4 +487,3 @@ pub mod commit_manifest_response {
     /// `CommitManifestResponse.Constants.NO_ARTIFACTS_STAGED_TOKEN`.
     pub const NO_ARTIFACTS_STAGED_TOKEN: &str = "__no_artifacts_staged__";
 }
-

@@ -45,7 +45,11 @@ pub struct PipelineRunner {
 impl PipelineRunner {
     /// A runner whose workers connect to `fn_api`.
     pub fn new(fn_api: FnApi, instance: Arc<Instance>, options: RunnerOptions) -> Self {
-        Self { fn_api, instance, options }
+        Self {
+            fn_api,
+            instance,
+            options,
+        }
     }
 
     fn try_start(&self, job: &JobSpec, events: &JobEvents) -> Result<JobHandle, String> {
@@ -64,15 +68,25 @@ impl PipelineRunner {
             provision: ProvisionInfo {
                 pipeline_options: Some(job.options.clone()),
                 retrieval_token: job.id.clone(),
-                metadata: metadata.map(|(key, value)| (key.to_owned(), value.clone())).into(),
+                metadata: metadata
+                    .map(|(key, value)| (key.to_owned(), value.clone()))
+                    .into(),
                 ..ProvisionInfo::default()
             },
             environments: environments?,
             instance: self.instance.clone(),
         };
-        let listener = Arc::new(Listener { job_id: job.id.clone(), events: events.clone() });
-        driver::start(spec, self.fn_api.clone(), self.options.driver.clone(), listener)
-            .map_err(|error| error.to_string())
+        let listener = Arc::new(Listener {
+            job_id: job.id.clone(),
+            events: events.clone(),
+        });
+        driver::start(
+            spec,
+            self.fn_api.clone(),
+            self.options.driver.clone(),
+            listener,
+        )
+        .map_err(|error| error.to_string())
     }
 
     fn environment(
@@ -93,7 +107,11 @@ impl PipelineRunner {
         let external = environment.proto.urn == environments::EXTERNAL;
         Ok(EnvironmentSpec {
             pool: Arc::from(pool),
-            workers: if external { 1 } else { self.options.num_workers },
+            workers: if external {
+                1
+            } else {
+                self.options.num_workers
+            },
             slots: slots(plan, environment),
             dependencies: staged.map_or_else(Vec::new, |staged| staged.dependencies.clone()),
             artifacts: staged.map_or_else(no_artifacts, |staged| staged.source.clone()),
@@ -105,8 +123,15 @@ impl PipelineRunner {
 /// given; but one that reads an unbounded source must not keep all others from running.
 fn slots(plan: &Plan, environment: &Environment) -> u32 {
     const STREAMING_SLOTS: u32 = 4;
-    let python = environment.proto.capabilities.iter().any(|urn| urn.contains("sdk_base:apache/beam_python"));
-    let bounded = plan.pcollections.iter().all(|pcollection| pcollection.bounded);
+    let python = environment
+        .proto
+        .capabilities
+        .iter()
+        .any(|urn| urn.contains("sdk_base:apache/beam_python"));
+    let bounded = plan
+        .pcollections
+        .iter()
+        .all(|pcollection| pcollection.bounded);
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
     match (python, bounded) {
         (true, true) => 1,
@@ -156,9 +181,14 @@ impl JobControl for Control {
     }
 
     fn metrics(&self) -> JobMetrics {
-        let Some(handle) = &self.0 else { return JobMetrics::default() };
+        let Some(handle) = &self.0 else {
+            return JobMetrics::default();
+        };
         let (attempted, committed) = handle.metrics();
-        JobMetrics { attempted, committed }
+        JobMetrics {
+            attempted,
+            committed,
+        }
     }
 }
 
@@ -182,7 +212,13 @@ impl JobListener for Listener {
     /// What users log is theirs to read: warnings and worse among the job's messages.
     fn worker_log(&self, worker_id: &str, entries: Vec<LogEntry>) {
         for entry in entries {
-            debug!(job_id = self.job_id, worker_id, location = entry.log_location, "{}", entry.message);
+            debug!(
+                job_id = self.job_id,
+                worker_id,
+                location = entry.log_location,
+                "{}",
+                entry.message
+            );
             if entry.severity >= log_entry::severity::Enum::Warn as i32 {
                 let mut text = format!("{worker_id}: {}", entry.message);
                 if !entry.trace.is_empty() {
@@ -201,4 +237,3 @@ impl JobListener for Listener {
         self.events.state(JobState::Running);
     }
 }
-
