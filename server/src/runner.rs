@@ -29,6 +29,8 @@ pub struct RunnerOptions {
     pub workers: WorkerChoice,
     /// Workers per environment, where the environment is not EXTERNAL.
     pub num_workers: u32,
+    /// Folders that containers see, each as `HOST:CONTAINER` or `HOST:CONTAINER:ro`.
+    pub docker_volumes: Vec<String>,
     /// The executable whose `supervise` command keeps workers: our own.
     pub supervisor_exe: PathBuf,
     /// Limits of a job.
@@ -95,11 +97,14 @@ impl PipelineRunner {
         plan: &Plan,
         environment: &Environment,
     ) -> Result<EnvironmentSpec, String> {
-        let context = PoolContext::new(
+        let mut context = PoolContext::new(
             self.instance.clone(),
             job.id.clone(),
             self.options.supervisor_exe.clone(),
         );
+        context
+            .container_volumes
+            .clone_from(&self.options.docker_volumes);
         let pool = pool_for(&environment.proto, self.options.workers, context)
             .map_err(|error| error.to_string())?;
         let staged = job.artifacts.get(&environment.name);

@@ -31,6 +31,8 @@ pub struct EmulatorOptions<'a> {
     pub data: Option<&'a Path>,
     /// What container images are made of: `process` (if absent), `docker` or `auto`.
     pub workers: Option<&'a str>,
+    /// Folders that containers see under the same paths.
+    pub shared_with_containers: &'a [&'a Path],
 }
 
 /// A running emulator, killed with all its workers if it is dropped before [`Emulator::stop`].
@@ -67,6 +69,8 @@ impl Emulator {
             (None, data) => data.unwrap_or(Path::new("")).to_owned(),
         };
         let log = data.join("emulator.log");
+        let volumes = options.shared_with_containers.iter();
+        let volumes = volumes.map(|folder| format!("--docker-volume={0}:{0}", folder.display()));
         let mut command = Command::new(emulator_program());
         command
             .args([
@@ -78,6 +82,7 @@ impl Emulator {
             ])
             .arg("--data-dir")
             .arg(&data)
+            .args(volumes)
             .env("DATAFLUME_PYTHON", &Prepared::get().python)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

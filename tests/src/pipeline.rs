@@ -133,6 +133,11 @@ impl Pipeline {
         })
     }
 
+    /// Where it writes.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Adds an argument.
     #[must_use]
     pub fn argument(mut self, argument: impl AsRef<std::ffi::OsStr>) -> Self {

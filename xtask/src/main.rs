@@ -82,6 +82,7 @@ fn tests() -> Vec<Stage> {
         Stage::new("python", python::check),
         Stage::new("clippy", cargo::clippy),
         Stage::new("examples", examples::stage),
+        Stage::new("container images", sdk_images::stage),
         Stage::new("rust tests", cargo::test),
     ]
 }

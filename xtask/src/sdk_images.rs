@@ -15,6 +15,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 
 use crate::python::Beam;
+use crate::stage::Counts;
 use crate::workspace;
 
 /// The Go example's module names the SDK whose boot programs are built.
@@ -69,6 +70,25 @@ pub(crate) fn make(sdk: Sdk) -> Result<bool> {
     fs::remove_dir_all(&root.folder)?;
     println!("{}", sdk.image());
     Ok(true)
+}
+
+/// Makes the images that are missing, so that the tests can use them. Without a Docker daemon there is
+/// nothing to do: those tests say that they were skipped.
+pub(crate) fn stage() -> Result<Counts> {
+    let answers = |arguments: &[&str]| {
+        let output = Command::new("docker").args(arguments).output();
+        output.is_ok_and(|output| output.status.success())
+    };
+    if !answers(&["info"]) {
+        println!("no Docker daemon answers: nothing will be tested in containers");
+        return Ok(Counts::default());
+    }
+    for sdk in [Sdk::Python, Sdk::Java, Sdk::Go] {
+        if !answers(&["image", "inspect", sdk.image()]) {
+            make(sdk)?;
+        }
+    }
+    Ok(Counts::default())
 }
 
 /// The image's file system while it is put together.

@@ -1,7 +1,7 @@
 //! The command line.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -70,6 +70,9 @@ pub(super) struct Options {
     /// How many workers a job has for each of its environments.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(super) num_workers: u32,
+    /// A folder of this machine that workers in containers see, as absolute paths. May be repeated.
+    #[arg(long, value_name = "HOST:CONTAINER[:ro]", value_parser = docker_volume)]
+    pub(super) docker_volume: Vec<String>,
     /// How log lines look.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub(super) log_format: LogFormat,
@@ -138,6 +141,22 @@ fn log_level(text: &str) -> Result<Targets, String> {
     }
 }
 
+/// Docker would make a folder of a name without a slash up, and hide a misspelt one.
+fn docker_volume(text: &str) -> Result<String, String> {
+    let parts: Vec<_> = text.split(':').collect();
+    let (host, container) = match parts[..] {
+        [host, container] | [host, container, "ro" | "rw"] => (host, container),
+        _ => return Err("it is not HOST:CONTAINER or HOST:CONTAINER:ro".to_owned()),
+    };
+    if !Path::new(host).is_absolute() || !Path::new(container).is_absolute() {
+        return Err("both paths have to be absolute".to_owned());
+    }
+    match Path::new(host).exists() {
+        true => Ok(text.to_owned()),
+        false => Err(format!("there is no {host}")),
+    }
+}
+
 /// As the XDG base directory specification has it.
 fn default_data_dir() -> anyhow::Result<PathBuf> {
     let xdg = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from);
@@ -180,6 +199,10 @@ mod tests {
             "start --log-level loud",
             "start --workers magic",
             "start --num-workers 0",
+            "start --docker-volume /tmp",
+            "start --docker-volume tmp:/tmp",
+            "start --docker-volume /no/such/folder:/tmp",
+            "start --docker-volume /tmp:/tmp:x",
             "start --data-dir a --ephemeral",
             "start extra",
             "exec",

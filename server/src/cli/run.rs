@@ -14,6 +14,7 @@ pub(super) async fn server(options: &Options, server: ServerOptions) -> anyhow::
     let runner = RunnerOptions {
         workers: options.workers(),
         num_workers: options.num_workers,
+        docker_volumes: options.docker_volume.clone(),
         supervisor_exe: std::env::current_exe().context("the emulator's own file is not known")?,
         driver: DriverOptions::default(),
     };

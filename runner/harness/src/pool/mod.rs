@@ -121,6 +121,8 @@ pub struct PoolContext {
     pub java_harness: Option<PathBuf>,
     /// Variables that every worker gets, such as where the emulated services are.
     pub environment_variables: Vec<(String, String)>,
+    /// Folders of this machine that containers see, each as `HOST:CONTAINER` or `HOST:CONTAINER:ro`.
+    pub container_volumes: Vec<String>,
 }
 
 impl PoolContext {
@@ -138,6 +140,7 @@ impl PoolContext {
             java: None,
             java_harness: None,
             environment_variables: Vec::new(),
+            container_volumes: Vec::new(),
         }
     }
 }

@@ -132,6 +132,7 @@ impl DockerPool {
             // The emulator listens on this machine's loopback interface only.
             host_config: Some(HostConfig {
                 network_mode: Some("host".to_owned()),
+                binds: Some(self.context.container_volumes.clone()),
                 ..Default::default()
             }),
             ..Default::default()
