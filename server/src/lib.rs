@@ -1,8 +1,9 @@
 //! The Dataflume server: API adapters, command line, wiring.
 //!
 //! [`jobs`] is the job service, which knows no public API. [`beam`] is Beam's Job API over it,
-//! [`artifacts`] the staging of what jobs need; both are served, with the Fn API that workers
-//! connect to, by [`http`] on one port. [`cli`] is the `dataflume` command.
+//! [`artifacts`] the staging of what jobs need, [`gcs`] is Cloud Storage's API over the
+//! [`buckets`]; all are served, with the Fn API that workers connect to, by [`http`] on one port.
+//! [`cli`] is the `dataflume` command.
 //!
 //! What it is not: it runs no pipeline itself. That is the business of the driver, behind
 //! [`jobs::JobRunner`].
@@ -11,7 +12,9 @@
 
 pub mod artifacts;
 pub mod beam;
+pub mod buckets;
 pub mod cli;
+pub mod gcs;
 pub mod http;
 pub mod jobs;
 pub mod runner;

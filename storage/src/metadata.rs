@@ -204,6 +204,14 @@ impl Preconditions {
         self.check_values(generation, metageneration)
     }
 
+    /// Checks the conditions on a bucket, which has no generation.
+    ///
+    /// # Errors
+    /// [`Error::PreconditionFailed`] names the first condition that does not hold.
+    pub fn check_bucket(&self, bucket: &BucketMetadata) -> Result<()> {
+        self.check_values(0, bucket.metageneration)
+    }
+
     pub(crate) fn check_values(&self, generation: i64, metageneration: i64) -> Result<()> {
         let conditions = [
             (

@@ -93,6 +93,12 @@ enum State {
     Dead,
 }
 
+impl fmt::Debug for Uploads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Uploads({:?})", self.store)
+    }
+}
+
 impl Uploads {
     /// Uploads into the store's buckets.
     #[must_use]

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use dataflume_harness::pool::WorkerChoice;
 use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
 
@@ -63,6 +63,9 @@ pub(super) struct Options {
     /// folder].
     #[arg(long, value_name = "URL")]
     bucket: Option<String>,
+    /// Whether a bucket is made when a client first uses it.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
+    auto_create_buckets: bool,
     /// What the container images that jobs name are made of: containers (docker), processes set up
     /// the same way (process), or containers where there is a Docker daemon (auto).
     #[arg(long, value_enum, default_value_t = Workers::Auto)]
@@ -127,6 +130,7 @@ impl Options {
         let mut options = ServerOptions::new(port, data);
         options.host.clone_from(&self.host);
         options.bucket.clone_from(&self.bucket);
+        options.auto_create_buckets = self.auto_create_buckets;
         options
     }
 }

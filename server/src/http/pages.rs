@@ -44,8 +44,8 @@ impl Health {
     }
 }
 
-/// Everything on the port: the gRPC services and the pages.
-pub fn router(services: Routes, health: Health) -> Router {
+/// Everything on the port: the gRPC services, the HTTP APIs and the pages.
+pub fn router(services: Routes, apis: Router, health: Health) -> Router {
     let pages = Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
@@ -54,6 +54,7 @@ pub fn router(services: Routes, health: Health) -> Router {
     services
         .into_axum_router()
         .merge(pages)
+        .merge(apis)
         .fallback(not_found)
         .layer(middleware::map_request(authority::note))
 }

@@ -12,6 +12,8 @@ use tracing::{info, warn};
 
 use crate::artifacts::ArtifactStaging;
 use crate::beam::JobApi;
+use crate::buckets::Buckets;
+use crate::gcs;
 use crate::http::{self, Connections, Health};
 use crate::jobs::{JobRunner, JobService, ServiceOptions};
 use data::Data;
@@ -40,6 +42,8 @@ pub struct ServerOptions {
     /// Where the bucket is, if not there: a folder, `memory:`, or a URL with the scheme `file`,
     /// `gs`, `s3` or `az`.
     pub bucket: Option<String>,
+    /// Whether a bucket is made when it is first used.
+    pub auto_create_buckets: bool,
 }
 
 impl ServerOptions {
@@ -51,6 +55,7 @@ impl ServerOptions {
             port,
             data,
             bucket: None,
+            auto_create_buckets: true,
         }
     }
 }
@@ -73,6 +78,7 @@ pub struct Server {
     endpoint: String,
     jobs: JobService,
     health: Health,
+    buckets: Buckets,
     connections: Connections,
     data: Data,
 }
@@ -108,7 +114,10 @@ impl Server {
             .add_service(artifacts.service());
         let open = Arc::default();
         let health = Health::new(jobs.clone(), Arc::clone(&open));
-        let router = http::router(services, health.clone());
+        let store = data.staging.store().clone();
+        let buckets = Buckets::new(store, options.auto_create_buckets);
+        let apis = gcs::router(buckets.clone());
+        let router = http::router(services, apis, health.clone());
         let connections = http::serve(listeners, &router, open);
         data.sweep();
         info!(endpoint, "ready");
@@ -117,6 +126,7 @@ impl Server {
             endpoint,
             jobs,
             health,
+            buckets,
             connections,
             data,
         })
@@ -140,6 +150,12 @@ impl Server {
         &self.jobs
     }
 
+    /// The buckets that it serves.
+    #[must_use]
+    pub fn buckets(&self) -> &Buckets {
+        &self.buckets
+    }
+
     /// Cancels what runs, waits until its workers are gone, closes all connections and removes what
     /// is temporary.
     pub async fn shutdown(self) {
@@ -149,7 +165,7 @@ impl Server {
         }
         self.connections.close().await;
         // What runs jobs shares the folders: they are removed with their last user.
-        drop((self.jobs, self.health));
+        drop((self.jobs, self.health, self.buckets));
         self.data.close().await;
         info!("ended");
     }

@@ -54,7 +54,8 @@ impl AttributesPatch {
         }
     }
 
-    fn apply(self, to: &mut ContentAttributes) {
+    /// Makes the change.
+    pub fn apply(self, to: &mut ContentAttributes) {
         let set = |slot: &mut Option<String>, change: Option<Option<String>>| {
             if let Some(value) = change {
                 *slot = value;
