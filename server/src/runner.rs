@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use dataflume_driver::job::{
-    self as driver, DriverOptions, EnvironmentSpec, JobHandle, JobListener,
+    self as driver, DriverOptions, EnvironmentSpec, JobHandle, JobListener, WorkersPhase,
 };
 use dataflume_engine::JobOutcome;
 use dataflume_graph::plan::{Environment, Plan};
@@ -20,6 +20,7 @@ use tracing::debug;
 
 use crate::jobs::{
     Importance, JobControl, JobEvents, JobMetrics, JobRunner, JobSpec, JobState, Refusal,
+    WorkerWishes,
 };
 
 /// How jobs get their workers.
@@ -27,8 +28,12 @@ use crate::jobs::{
 pub struct RunnerOptions {
     /// How DOCKER environments are made real.
     pub workers: WorkerChoice,
-    /// Workers per environment, where the environment is not EXTERNAL.
+    /// Workers per environment, where the environment is not EXTERNAL and the job wants none.
     pub num_workers: u32,
+    /// The most workers that a job gets per environment, whatever it wants.
+    pub max_workers: u32,
+    /// Variables that every worker gets, such as where the emulated services are.
+    pub worker_variables: Vec<(String, String)>,
     /// Folders that containers see, each as `HOST:CONTAINER` or `HOST:CONTAINER:ro`.
     pub docker_volumes: Vec<String>,
     /// The executable whose `supervise` command keeps workers: our own.
@@ -103,6 +108,9 @@ impl PipelineRunner {
             self.options.supervisor_exe.clone(),
         );
         context
+            .environment_variables
+            .clone_from(&self.options.worker_variables);
+        context
             .container_volumes
             .clone_from(&self.options.docker_volumes);
         let pool = pool_for(&environment.proto, self.options.workers, context)
@@ -112,22 +120,29 @@ impl PipelineRunner {
         let external = environment.proto.urn == environments::EXTERNAL;
         Ok(EnvironmentSpec {
             pool: Arc::from(pool),
-            workers: if external {
-                1
-            } else {
-                self.options.num_workers
-            },
-            slots: slots(plan, environment),
+            workers: if external { 1 } else { self.workers(job) },
+            slots: slots(plan, environment, job.workers),
             dependencies: staged.map_or_else(Vec::new, |staged| staged.dependencies.clone()),
             artifacts: staged.map_or_else(no_artifacts, |staged| staged.source.clone()),
         })
     }
 }
 
+impl PipelineRunner {
+    /// How many workers the job gets for each environment.
+    fn workers(&self, job: &JobSpec) -> u32 {
+        let wanted = job.workers.count.unwrap_or(self.options.num_workers);
+        let most = self.options.max_workers.max(self.options.num_workers);
+        let most = most.min(job.workers.max_count.unwrap_or(most));
+        wanted.clamp(1, most.max(1))
+    }
+}
+
 /// Bundles that a worker runs at once. A Python interpreter runs one at a time, whatever it is
 /// given; but one that reads an unbounded source must not keep all others from running.
-fn slots(plan: &Plan, environment: &Environment) -> u32 {
+fn slots(plan: &Plan, environment: &Environment, wishes: WorkerWishes) -> u32 {
     const STREAMING_SLOTS: u32 = 4;
+    const MAX_THREADS: u32 = 64;
     let python = environment
         .proto
         .capabilities
@@ -138,6 +153,11 @@ fn slots(plan: &Plan, environment: &Environment) -> u32 {
         .iter()
         .all(|pcollection| pcollection.bounded);
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
+    let cores = wishes.cores.map_or(cores, |wanted| wanted.min(cores));
+    if let (Some(threads), true) = (wishes.threads, bounded) {
+        // More than this many wait for each other on any machine.
+        return threads.min(cores.max(MAX_THREADS));
+    }
     match (python, bounded) {
         (true, true) => 1,
         (false, true) => cores,
@@ -240,5 +260,21 @@ impl JobListener for Listener {
 
     fn running(&self) {
         self.events.state(JobState::Running);
+        self.events
+            .message(Importance::Basic, "Workers have started successfully.");
+    }
+
+    /// In Dataflow's words, which tools look for.
+    fn workers(&self, phase: WorkersPhase) {
+        let texts: &[&str] = match phase {
+            WorkersPhase::AllReady => &[
+                "All workers have finished the startup processes and began to receive work requests.",
+            ],
+            WorkersPhase::Stopping => &["Cleaning up.", "Stopping worker pool..."],
+            WorkersPhase::Stopped => &["Worker pool stopped."],
+        };
+        for text in texts {
+            self.events.message(Importance::Basic, *text);
+        }
     }
 }

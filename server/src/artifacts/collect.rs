@@ -206,7 +206,11 @@ where
 }
 
 /// A worker puts an artifact under one name only: of two with the same name, the later counts.
-fn add(dependencies: &mut Vec<StagedDependency>, new: StagedDependency, environment_id: &str) {
+pub(super) fn add(
+    dependencies: &mut Vec<StagedDependency>,
+    new: StagedDependency,
+    environment_id: &str,
+) {
     if let Some(name) = &new.staged_name {
         dependencies.retain(|old| {
             let replaced = old.staged_name.as_ref() == Some(name);
@@ -223,7 +227,7 @@ fn add(dependencies: &mut Vec<StagedDependency>, new: StagedDependency, environm
 }
 
 /// The role under which the artifact is handed out.
-fn role(artifact: &ArtifactInformation) -> Result<(String, Bytes), ArtifactError> {
+pub(super) fn role(artifact: &ArtifactInformation) -> Result<(String, Bytes), ArtifactError> {
     let (urn, payload) = (artifact.type_urn.as_str(), &artifact.type_payload);
     let declared = (artifact.role_urn.clone(), artifact.role_payload.clone());
     match urn {
@@ -242,7 +246,7 @@ fn role(artifact: &ArtifactInformation) -> Result<(String, Bytes), ArtifactError
     }
 }
 
-fn claimed(urn: &str, sha256: &str) -> Result<Option<Sha256>, ArtifactError> {
+pub(super) fn claimed(urn: &str, sha256: &str) -> Result<Option<Sha256>, ArtifactError> {
     if sha256.is_empty() {
         return Ok(None);
     }
@@ -255,7 +259,10 @@ fn claimed(urn: &str, sha256: &str) -> Result<Option<Sha256>, ArtifactError> {
     )
 }
 
-fn storage(artifact: &ArtifactInformation, source: dataflume_storage::Error) -> ArtifactError {
+pub(super) fn storage(
+    artifact: &ArtifactInformation,
+    source: dataflume_storage::Error,
+) -> ArtifactError {
     ArtifactError::Storage {
         what: names::describe(artifact),
         source,

@@ -6,6 +6,9 @@
 //! dependencies of every environment. [`ArtifactStaging::take`] gives the outcome to the job that
 //! runs: [`StagedEnvironments`], whose [`BucketArtifacts`] serve its workers.
 //!
+//! Jobs of Dataflow's API bring nothing: their SDKs upload to a bucket first, and
+//! [`ArtifactStaging::uploaded`] finds it there.
+//!
 //! A conversation that breaks leaves nothing staged; the SDK may begin another with the same token.
 
 mod collect;
@@ -16,13 +19,14 @@ mod names;
 mod service;
 mod source;
 mod staged;
+mod uploaded;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dataflume_proto::job::artifact_staging_service_server::ArtifactStagingServiceServer;
 use dataflume_proto::pipeline::{ArtifactInformation, Pipeline};
-use dataflume_storage::{Staging, StagingSession};
+use dataflume_storage::{Staging, StagingSession, Store};
 use tokio::sync::Mutex as AsyncMutex;
 
 pub use error::ArtifactError;
@@ -66,6 +70,12 @@ impl ArtifactStaging {
                 jobs: Mutex::default(),
             }),
         }
+    }
+
+    /// The store that holds all buckets.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        self.inner.staging.store()
     }
 
     /// Announces a prepared pipeline: `token` is what the SDK will open its conversation with.

@@ -1,6 +1,7 @@
 //! What a job's environments depend on, once it is in the bucket.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use dataflume_proto::pipeline::{ArtifactFilePayload, ArtifactInformation, Pipeline};
@@ -9,6 +10,7 @@ use dataflume_storage::{StagedArtifact, Staging};
 use prost::Message;
 
 use super::source::BucketArtifacts;
+use crate::jobs::EnvironmentArtifacts;
 
 /// An artifact of an environment, and where its content is in the bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,6 +94,20 @@ impl StagedEnvironments {
                 .map(StagedDependency::information)
                 .collect();
         }
+    }
+
+    /// What the runner is given of every environment, by its id.
+    #[must_use]
+    pub fn for_runner(&self) -> BTreeMap<String, EnvironmentArtifacts> {
+        let of = |id: &String| {
+            let source = self.source(id);
+            EnvironmentArtifacts {
+                dependencies: source.information().to_vec(),
+                source: Arc::new(source),
+            }
+        };
+        let ids = self.environments.keys();
+        ids.map(|id| (id.clone(), of(id))).collect()
     }
 
     /// What serves the workers of one environment.

@@ -1,6 +1,5 @@
 //! `JobService`, as SDKs call it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dataflume_proto::job as wire;
@@ -12,7 +11,7 @@ use tracing::warn;
 
 use super::{convert, status, streams};
 use crate::artifacts::{ArtifactStaging, StagedEnvironments};
-use crate::jobs::{EnvironmentArtifacts, Job, JobService, PrepareRequest};
+use crate::jobs::{Job, JobService, PrepareRequest, Submission};
 
 /// `host:port` as the client addressed this server: it can reach it there again, whatever lies
 /// between. The server puts it into each request's extensions.
@@ -81,6 +80,7 @@ impl wire::job_service_server::JobService for JobApi {
             name: request.job_name,
             pipeline,
             options: request.pipeline_options.unwrap_or_default(),
+            submission: Submission::default(),
         });
         let prepared = prepared.await.map_err(|error| {
             warn!(job_name, %error, "a pipeline was refused");
@@ -106,13 +106,9 @@ impl wire::job_service_server::JobService for JobApi {
     ) -> Result<Response<wire::RunJobResponse>, Status> {
         let id = request.into_inner().preparation_id;
         let staged = self.staged(&id)?;
-        let artifacts: BTreeMap<_, _> = staged
-            .iter()
-            .map(|(environment, _)| (environment.to_owned(), of_environment(&staged, environment)))
-            .collect();
         let job = self
             .jobs
-            .run(&id, artifacts)
+            .run(&id, staged.for_runner())
             .map_err(|error| status::of(&error))?;
         Ok(Response::new(wire::RunJobResponse {
             job_id: job.id().to_owned(),
@@ -203,13 +199,5 @@ impl wire::job_service_server::JobService for JobApi {
         Ok(Response::new(
             wire::DescribePipelineOptionsResponse::default(),
         ))
-    }
-}
-
-fn of_environment(staged: &StagedEnvironments, id: &str) -> EnvironmentArtifacts {
-    let source = staged.source(id);
-    EnvironmentArtifacts {
-        dependencies: source.information().to_vec(),
-        source: Arc::new(source),
     }
 }

@@ -11,7 +11,7 @@ const MAX_TEXT_BYTES: usize = 5000;
 pub(super) fn of(error: &JobError) -> Status {
     let code = match error {
         JobError::UnknownJob(_) | JobError::UnknownPreparation(_) => Code::NotFound,
-        JobError::AlreadyRun(_) => Code::AlreadyExists,
+        JobError::AlreadyRun(_) | JobError::NameInUse { .. } => Code::AlreadyExists,
         JobError::Refused(_) => Code::InvalidArgument,
         JobError::DrainUnsupported { .. } => Code::Unimplemented,
         JobError::ShuttingDown => Code::Unavailable,

@@ -25,11 +25,22 @@ pub(super) struct Arguments {
 pub(super) enum Command {
     /// Start the emulator and keep it running until it is ended with Ctrl-C.
     Start(Options),
+    /// Print the environment that points clients at a running emulator, for a shell to evaluate.
+    Env {
+        /// The port that the emulator listens on.
+        #[arg(long, value_name = "PORT", default_value_t = DEFAULT_PORT)]
+        port: u16,
+        /// The emulator's data folder [default: ~/.local/share/dataflume].
+        #[arg(long, value_name = "DIR")]
+        data_dir: Option<PathBuf>,
+    },
     /// Start the emulator, run a command that uses it, and end both; the exit code is the command's.
     ///
     /// In the command's arguments, {endpoint} becomes the emulator's `host:port`, {port} its port
-    /// and {url} its URL. The environment variables DATAFLUME_ENDPOINT, DATAFLUME_PORT,
-    /// DATAFLUME_URL and JOB_ENDPOINT say the same.
+    /// and {url} its URL; {dataflow-options} becomes the flags by which the DataflowRunner of the
+    /// command's SDK finds the emulator ({dataflow-options:java}, :python and :go where the command's
+    /// name does not tell). The environment says the same to SDKs, client libraries, gcloud and
+    /// Terraform: see `dataflume env`.
     Exec {
         #[command(flatten)]
         options: Options,
@@ -73,6 +84,10 @@ pub(super) struct Options {
     /// How many workers a job has for each of its environments.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(super) num_workers: u32,
+    /// The most workers that a job gets for each of its environments, however many it asks for
+    /// [default: as many as there are processors].
+    #[arg(long, value_name = "N", default_value_t = processors(), hide_default_value = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(super) max_workers: u32,
     /// A folder of this machine that workers in containers see, as absolute paths. May be repeated.
     #[arg(long, value_name = "HOST:CONTAINER[:ro]", value_parser = docker_volume)]
     pub(super) docker_volume: Vec<String>,
@@ -145,6 +160,10 @@ fn log_level(text: &str) -> Result<Targets, String> {
     }
 }
 
+fn processors() -> u32 {
+    std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(1))
+}
+
 /// Docker would make a folder of a name without a slash up, and hide a misspelt one.
 fn docker_volume(text: &str) -> Result<String, String> {
     let parts: Vec<_> = text.split(':').collect();
@@ -162,7 +181,7 @@ fn docker_volume(text: &str) -> Result<String, String> {
 }
 
 /// As the XDG base directory specification has it.
-fn default_data_dir() -> anyhow::Result<PathBuf> {
+pub(super) fn default_data_dir() -> anyhow::Result<PathBuf> {
     let xdg = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from);
     if let Some(folder) = xdg.filter(|folder| folder.is_absolute()) {
         return Ok(folder.join("dataflume"));

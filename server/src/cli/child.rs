@@ -46,11 +46,16 @@ impl Running {
     pub(super) fn start(
         command: &[OsString],
         variables: &[(&str, String)],
+        removed: &[&str],
     ) -> Result<Self, NotStarted> {
         let (program, arguments) = command
             .split_first()
             .ok_or_else(|| not_started(io::Error::from(io::ErrorKind::NotFound), "no command"))?;
-        let spawned = Command::new(program)
+        let mut command = Command::new(program);
+        removed.iter().for_each(|name| {
+            command.env_remove(name);
+        });
+        let spawned = command
             .args(arguments)
             .envs(variables.iter().map(|(name, value)| (name, value)))
             .process_group(0)

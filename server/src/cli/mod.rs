@@ -3,6 +3,7 @@
 mod arguments;
 mod banner;
 mod child;
+mod env;
 mod exec;
 mod logging;
 mod run;
@@ -26,6 +27,8 @@ pub fn main() -> ExitCode {
     match &command {
         Command::Start(options) => logging::start(options, logging::lasting()),
         Command::Exec { options, .. } => logging::start(options, logging::passing()),
+        // Its output is for a shell.
+        Command::Env { .. } => {}
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -49,6 +52,7 @@ pub fn main() -> ExitCode {
 async fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Start(options) => start::start(&options).await,
+        Command::Env { port, data_dir } => env::env(port, data_dir),
         Command::Exec { options, command } => exec::exec(&options, &command).await,
     }
 }

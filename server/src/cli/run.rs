@@ -6,6 +6,7 @@ use anyhow::Context;
 use dataflume_driver::job::DriverOptions;
 
 use super::arguments::Options;
+use crate::clients;
 use crate::runner::{PipelineRunner, RunnerOptions};
 use crate::server::{Server, ServerOptions};
 
@@ -14,11 +15,20 @@ pub(super) async fn server(options: &Options, server: ServerOptions) -> anyhow::
     let runner = RunnerOptions {
         workers: options.workers(),
         num_workers: options.num_workers,
+        max_workers: options.max_workers,
+        worker_variables: Vec::new(),
         docker_volumes: options.docker_volume.clone(),
         supervisor_exe: std::env::current_exe().context("the emulator's own file is not known")?,
         driver: DriverOptions::default(),
     };
     let started = Server::start(server, |context| {
+        let services = clients::services(&context.endpoint).into_iter();
+        let runner = RunnerOptions {
+            worker_variables: services
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+            ..runner
+        };
         Arc::new(PipelineRunner::new(
             context.fn_api,
             context.instance,

@@ -34,6 +34,14 @@ pub enum JobError {
         /// The state it is in.
         state: JobState,
     },
+    /// Another active job has the name.
+    #[error("there is already an active job named {name}: its id is {job_id}")]
+    NameInUse {
+        /// The name of both.
+        name: String,
+        /// The job that has it.
+        job_id: String,
+    },
     /// The server is about to end.
     #[error("the emulator is shutting down and takes no more jobs")]
     ShuttingDown,

@@ -96,14 +96,38 @@ impl History {
         if !now.state.may_become(state) {
             return Err(now.state);
         }
-        let event = StateEvent {
-            state,
-            time: SystemTime::now().max(now.time),
-        };
-        let place = log.place();
-        log.states.push((place, event));
+        log.enter(state);
         self.publish(log);
         Ok(())
+    }
+
+    /// As [`enter`](Self::enter), but only out of this state.
+    pub(super) fn enter_from(&self, from: JobState, state: JobState) -> Result<(), JobState> {
+        let mut log = self.lock();
+        let now = log.state();
+        if now.state != from || !from.may_become(state) {
+            return Err(now.state);
+        }
+        log.enter(state);
+        self.publish(log);
+        Ok(())
+    }
+
+    /// The states so far.
+    pub(super) fn states(&self) -> Vec<StateEvent> {
+        self.lock().states.iter().map(|(_, event)| *event).collect()
+    }
+
+    /// The messages that are kept, in the order in which they were said.
+    pub(super) fn messages(&self) -> Vec<Arc<JobMessage>> {
+        let log = self.lock();
+        let rings = [&log.detail, &log.main];
+        let mut all: Vec<_> = rings
+            .iter()
+            .flat_map(|ring| ring.messages.iter().cloned())
+            .collect();
+        all.sort_unstable_by_key(|message| message.id);
+        all
     }
 
     /// The job said something. After its end, nobody listens any more.
@@ -146,6 +170,15 @@ impl Log {
     fn place(&mut self) -> u64 {
         self.next += 1;
         self.next - 1
+    }
+
+    fn enter(&mut self, state: JobState) {
+        let event = StateEvent {
+            state,
+            time: SystemTime::now().max(self.state().time),
+        };
+        let place = self.place();
+        self.states.push((place, event));
     }
 
     fn state(&self) -> StateEvent {

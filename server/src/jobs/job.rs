@@ -10,9 +10,10 @@ use tracing::{debug, error, info, warn};
 
 use super::error::JobError;
 use super::history::{History, Limits, Listener};
-use super::message::Importance;
+use super::message::{Importance, JobMessage};
 use super::runner::{JobControl, JobMetrics};
 use super::state::{JobState, StateEvent};
+use super::submission::Submission;
 
 /// The log target of what jobs tell their users, who may read it elsewhere too.
 pub const MESSAGES_TARGET: &str = "job_messages";
@@ -25,6 +26,7 @@ pub struct Job {
     pipeline: Arc<Pipeline>,
     pipeline_bytes: usize,
     options: Struct,
+    submission: Submission,
     history: Arc<History>,
     control: Mutex<Control>,
 }
@@ -38,7 +40,13 @@ struct Control {
 }
 
 impl Job {
-    pub(super) fn new(id: String, name: String, pipeline: Arc<Pipeline>, options: Struct) -> Self {
+    pub(super) fn new(
+        id: String,
+        name: String,
+        pipeline: Arc<Pipeline>,
+        options: Struct,
+        submission: Submission,
+    ) -> Self {
         Self {
             pipeline_bytes: pipeline.encoded_len(),
             id,
@@ -46,6 +54,7 @@ impl Job {
             created: SystemTime::now(),
             pipeline,
             options,
+            submission,
             history: Arc::new(History::new(JobState::Stopped, Limits::default())),
             control: Mutex::default(),
         }
@@ -79,6 +88,24 @@ impl Job {
     #[must_use]
     pub fn options(&self) -> &Struct {
         &self.options
+    }
+
+    /// How it was submitted.
+    #[must_use]
+    pub fn submission(&self) -> &Submission {
+        &self.submission
+    }
+
+    /// Every state that it was in, and since when.
+    #[must_use]
+    pub fn states(&self) -> Vec<StateEvent> {
+        self.history.states()
+    }
+
+    /// What it said, as far as that is kept, in order.
+    #[must_use]
+    pub fn messages(&self) -> Vec<Arc<JobMessage>> {
+        self.history.messages()
     }
 
     /// The state it is in.
@@ -115,6 +142,14 @@ impl Job {
 
     /// Asks the job to end now, and gives its state then. A job that has ended stays as it is.
     pub fn cancel(&self) -> JobState {
+        // One that waits for its turn has nothing to be ended.
+        let waiting = self
+            .history
+            .enter_from(JobState::Stopped, JobState::Cancelled);
+        if waiting.is_ok() {
+            info!(job_id = self.id, "job is cancelled before it was started");
+            return JobState::Cancelled;
+        }
         match self.history.enter(JobState::Cancelling) {
             Ok(()) => {
                 info!(job_id = self.id, "job is cancelled");
@@ -149,6 +184,15 @@ impl Job {
     /// How much memory its pipeline takes, about.
     pub(super) fn pipeline_bytes(&self) -> usize {
         self.pipeline_bytes
+    }
+
+    /// Its turn has come, unless it was cancelled before.
+    pub(super) fn begin(&self) -> bool {
+        let began = self.history.enter(JobState::Starting).is_ok();
+        if began {
+            info!(job_id = self.id, name = self.name, "job is started");
+        }
+        began
     }
 
     pub(super) fn attach(&self, handle: Box<dyn JobControl>) {

@@ -1,7 +1,7 @@
 //! The job service: what jobs there are, what state each is in, what it said.
 //!
-//! It knows no public API: adapters (Beam's Job API, later Dataflow's v1b3) decode, call
-//! [`JobService`], and encode. Nor does it know how a job is run: that is a [`JobRunner`]'s.
+//! It knows no public API: adapters (Beam's Job API, Dataflow's v1b3) decode, call [`JobService`], and
+//! encode; what a job that came by one of them is, the other shows as well. Nor does it know how a job is run: that is a [`JobRunner`]'s.
 //!
 //! A job comes in two steps, as both APIs need it: [`JobService::prepare`] checks the pipeline, so
 //! that its artifacts can be staged, then [`JobService::run`] starts it. [`Job::listen`] tells
@@ -15,6 +15,7 @@ mod retention;
 pub mod runner;
 mod service;
 mod state;
+mod submission;
 
 pub use error::JobError;
 pub use history::{Entry, Listener};
@@ -23,5 +24,6 @@ pub use message::{Importance, JobMessage};
 pub use runner::{
     EnvironmentArtifacts, JobControl, JobEvents, JobMetrics, JobRunner, JobSpec, Refusal,
 };
-pub use service::{JobService, Preparation, PrepareRequest, ServiceOptions};
+pub use service::{JobService, Preparation, PrepareRequest, ServiceOptions, Submitted};
 pub use state::{JobState, StateEvent};
+pub use submission::{Scope, Submission, WorkerWishes};

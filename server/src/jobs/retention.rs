@@ -61,6 +61,7 @@ mod tests {
             String::new(),
             Arc::new(pipeline),
             Default::default(),
+            Default::default(),
         );
         assert_eq!(job.pipeline_bytes(), 100);
         if ended {

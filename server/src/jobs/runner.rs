@@ -11,6 +11,7 @@ use tracing::warn;
 use super::job::Job;
 use super::message::Importance;
 use super::state::JobState;
+use super::submission::WorkerWishes;
 
 /// Runs jobs.
 pub trait JobRunner: Send + Sync {
@@ -45,6 +46,8 @@ pub struct JobSpec {
     pub pipeline: Arc<Pipeline>,
     /// As the SDK sent them.
     pub options: Struct,
+    /// What workers it wants.
+    pub workers: WorkerWishes,
     /// What was staged, by the id of the environment that needs it.
     pub artifacts: BTreeMap<String, EnvironmentArtifacts>,
 }

@@ -12,9 +12,11 @@ use uuid::Uuid;
 
 use super::error::JobError;
 use super::job::Job;
+use super::message::Importance;
 use super::retention::{Retention, surplus};
 use super::runner::{EnvironmentArtifacts, JobEvents, JobRunner, JobSpec};
 use super::state::JobState;
+use super::submission::Submission;
 
 /// A pipeline that is to be run.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +27,17 @@ pub struct PrepareRequest {
     pub pipeline: Pipeline,
     /// Its options.
     pub options: Struct,
+    /// How it came.
+    pub submission: Submission,
+}
+
+/// A job that was [submitted](JobService::submit).
+#[derive(Debug, Clone)]
+pub struct Submitted {
+    /// The job.
+    pub job: Arc<Job>,
+    /// Whether it is that of an earlier request with the same id.
+    pub replayed: bool,
 }
 
 /// A pipeline that can be run.
@@ -44,12 +57,16 @@ pub struct Preparation {
 pub struct ServiceOptions {
     /// How long the jobs may take to end when the service does.
     pub shutdown_timeout: Duration,
+    /// How many jobs run at once; those beyond wait for their turn.
+    pub max_running: usize,
 }
 
 impl Default for ServiceOptions {
     fn default() -> Self {
         Self {
             shutdown_timeout: Duration::from_secs(20),
+            // What a project may have in Dataflow.
+            max_running: 25,
         }
     }
 }
@@ -72,9 +89,17 @@ struct Table {
     prepared: VecDeque<Prepared>,
     jobs: Vec<Arc<Job>>,
     by_id: HashMap<String, Arc<Job>>,
+    /// In the order in which they came; some may have been cancelled since.
+    waiting: VecDeque<Waiting>,
     /// Jobs ever run.
     total: u64,
     closed: bool,
+}
+
+/// A job that waits for its turn.
+struct Waiting {
+    job: Arc<Job>,
+    artifacts: BTreeMap<String, EnvironmentArtifacts>,
 }
 
 struct Prepared {
@@ -82,6 +107,7 @@ struct Prepared {
     name: String,
     pipeline: Arc<Pipeline>,
     options: Struct,
+    submission: Submission,
 }
 
 impl JobService {
@@ -113,13 +139,17 @@ impl JobService {
             tokio::task::spawn_blocking(move || runner.validate(&pipeline, &options)).await
         };
         checked.map_err(|error| JobError::CheckFailed(error.to_string()))??;
-        let id = new_id(&request.name);
+        let id = match &request.submission.id {
+            Some(id) => id.clone(),
+            None => new_id(&request.name),
+        };
         let mut table = self.table();
         table.prepared.push_back(Prepared {
             id: id.clone(),
             name: request.name,
             pipeline: pipeline.clone(),
             options: request.options,
+            submission: request.submission,
         });
         let surplus = table
             .prepared
@@ -150,19 +180,114 @@ impl JobService {
         preparation_id: &str,
         artifacts: BTreeMap<String, EnvironmentArtifacts>,
     ) -> Result<Arc<Job>, JobError> {
-        let job = self.table().admit(preparation_id)?;
-        info!(job_id = job.id(), name = job.name(), "job is started");
-        job.report(JobState::Starting);
+        let (job, artifacts) = {
+            let mut table = self.table();
+            let job = table.admit(preparation_id)?;
+            if table.running() >= self.inner.options.max_running {
+                info!(job_id = job.id(), "job waits for its turn");
+                let text = "the job is queued: as many jobs as may run at once are running";
+                job.say(Importance::Basic, text.to_owned());
+                let waiting = job.clone();
+                table.waiting.push_back(Waiting {
+                    job: waiting,
+                    artifacts,
+                });
+                return Ok(job);
+            }
+            job.begin();
+            (job, artifacts)
+        };
+        self.start(&job, artifacts);
+        Ok(job)
+    }
+
+    /// Prepares a pipeline and runs it at once. A request whose id was seen before gives the job
+    /// that was made then.
+    ///
+    /// # Errors
+    /// Those of [`prepare`](Self::prepare) and [`run`](Self::run).
+    pub async fn submit(
+        &self,
+        request: PrepareRequest,
+        artifacts: BTreeMap<String, EnvironmentArtifacts>,
+    ) -> Result<Submitted, JobError> {
+        let submission = request.submission.clone();
+        if let Some(job) = self.find_replayed(&submission, &request.name)? {
+            let replayed = true;
+            return Ok(Submitted { job, replayed });
+        }
+        let prepared = self.prepare(request).await?;
+        match self.run(&prepared.id, artifacts) {
+            Ok(job) => Ok(Submitted {
+                job,
+                replayed: false,
+            }),
+            Err(error) => {
+                self.table().forget_prepared(&prepared.id);
+                // The same request may have overtaken itself.
+                match (self.find_replayed(&submission, ""), error) {
+                    (Ok(Some(job)), JobError::NameInUse { .. }) => Ok(Submitted {
+                        job,
+                        replayed: true,
+                    }),
+                    (_, error) => Err(error),
+                }
+            }
+        }
+    }
+
+    /// The job that an earlier request with the same id made.
+    ///
+    /// # Errors
+    /// [`JobError::NameInUse`] if there is none and the name can't be had.
+    pub fn find_replayed(
+        &self,
+        submission: &Submission,
+        name: &str,
+    ) -> Result<Option<Arc<Job>>, JobError> {
+        let table = self.table();
+        if let Some(job) = table.replayed(submission) {
+            return Ok(Some(job));
+        }
+        table.check_name(submission, name).map(|()| None)
+    }
+
+    /// Hands a job that has [begun](Job::begin) to the runner.
+    fn start(&self, job: &Arc<Job>, artifacts: BTreeMap<String, EnvironmentArtifacts>) {
         let spec = JobSpec {
             id: job.id().to_owned(),
             name: job.name().to_owned(),
             pipeline: job.pipeline().clone(),
             options: job.options().clone(),
+            workers: job.submission().workers,
             artifacts,
         };
         let control = self.inner.runner.start(spec, JobEvents::new(job.clone()));
         job.attach(control);
-        Ok(job)
+        let (service, job) = (self.clone(), job.clone());
+        tokio::spawn(async move {
+            job.ended().await;
+            service.start_waiting();
+        });
+    }
+
+    /// Starts as many of the waiting jobs as may run.
+    fn start_waiting(&self) {
+        loop {
+            let next = {
+                let mut table = self.table();
+                if table.closed || table.running() >= self.inner.options.max_running {
+                    return;
+                }
+                let Some(next) = table.waiting.pop_front() else {
+                    return;
+                };
+                next.job.begin().then_some(next)
+            };
+            if let Some(next) = next {
+                self.start(&next.job, next.artifacts);
+            }
+        }
     }
 
     /// The job with this id.
@@ -193,6 +318,7 @@ impl JobService {
             let mut table = self.table();
             table.closed = true;
             table.prepared.clear();
+            table.waiting.clear();
             table.jobs.clone()
         };
         let running = |job: &Arc<Job>| !job.state().is_terminal();
@@ -220,6 +346,43 @@ impl JobService {
 }
 
 impl Table {
+    /// How many jobs have begun and not ended.
+    fn running(&self) -> usize {
+        let runs = |state: JobState| state != JobState::Stopped && !state.is_terminal();
+        self.jobs.iter().filter(|job| runs(job.state())).count()
+    }
+
+    fn check_name(&self, submission: &Submission, name: &str) -> Result<(), JobError> {
+        if !submission.exclusive_name {
+            return Ok(());
+        }
+        let clashes = |job: &&Arc<Job>| {
+            job.name() == name
+                && same_scope(job.submission(), submission)
+                && !job.state().is_terminal()
+        };
+        match self.jobs.iter().find(clashes) {
+            None => Ok(()),
+            Some(job) => Err(JobError::NameInUse {
+                name: name.to_owned(),
+                job_id: job.id().to_owned(),
+            }),
+        }
+    }
+
+    fn replayed(&self, submission: &Submission) -> Option<Arc<Job>> {
+        let request_id = submission.request_id.as_ref()?;
+        let found = self.jobs.iter().rev().find(|job| {
+            let other = job.submission();
+            other.request_id.as_ref() == Some(request_id) && same_scope(other, submission)
+        });
+        found.cloned()
+    }
+
+    fn forget_prepared(&mut self, id: &str) {
+        self.prepared.retain(|prepared| prepared.id != id);
+    }
+
     /// Where the preparation is.
     fn prepared(&self, id: &str) -> Result<usize, JobError> {
         let found = self.prepared.iter().position(|prepared| prepared.id == id);
@@ -238,6 +401,8 @@ impl Table {
             return Err(JobError::ShuttingDown);
         }
         let index = self.prepared(id)?;
+        let wanted = &self.prepared[index];
+        self.check_name(&wanted.submission, &wanted.name)?;
         let prepared = self.prepared.remove(index);
         let prepared = prepared.ok_or_else(|| JobError::UnknownPreparation(id.to_owned()))?;
         for index in surplus(&self.jobs, Retention::default()) {
@@ -249,12 +414,17 @@ impl Table {
             prepared.name,
             prepared.pipeline,
             prepared.options,
+            prepared.submission,
         ));
         self.jobs.push(job.clone());
         self.by_id.insert(job.id().to_owned(), job.clone());
         self.total += 1;
         Ok(job)
     }
+}
+
+fn same_scope(one: &Submission, other: &Submission) -> bool {
+    one.scope == other.scope
 }
 
 /// The longest part of a job's name in its id.

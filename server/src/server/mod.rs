@@ -13,9 +13,10 @@ use tracing::{info, warn};
 use crate::artifacts::ArtifactStaging;
 use crate::beam::JobApi;
 use crate::buckets::Buckets;
-use crate::gcs;
+use crate::dataflow::DataflowApi;
 use crate::http::{self, Connections, Health};
 use crate::jobs::{JobRunner, JobService, ServiceOptions};
+use crate::{gcs, identity};
 use data::Data;
 
 pub use error::ServerError;
@@ -116,7 +117,10 @@ impl Server {
         let health = Health::new(jobs.clone(), Arc::clone(&open));
         let store = data.staging.store().clone();
         let buckets = Buckets::new(store, options.auto_create_buckets);
-        let apis = gcs::router(buckets.clone());
+        let dataflow = DataflowApi::new(jobs.clone(), artifacts);
+        let apis = gcs::router(buckets.clone())
+            .merge(dataflow.router())
+            .merge(identity::router());
         let router = http::router(services, apis, health.clone());
         let connections = http::serve(listeners, &router, open);
         data.sweep();

@@ -15,6 +15,17 @@ pub enum Importance {
     Error,
 }
 
+/// Where a job's workers are, taken together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkersPhase {
+    /// Every worker that the job began with is ready.
+    AllReady,
+    /// The job has come to its end: they are about to be stopped.
+    Stopping,
+    /// None is left.
+    Stopped,
+}
+
 /// Receives what a job says. Calls come from the job's own tasks: they must not block.
 pub trait JobListener: Send + Sync {
     /// A message for the job's user.
@@ -28,4 +39,7 @@ pub trait JobListener: Send + Sync {
 
     /// The first worker is ready: the job can make progress.
     fn running(&self);
+
+    /// The workers have come into a phase: each once at most, and in this order.
+    fn workers(&self, phase: WorkersPhase);
 }

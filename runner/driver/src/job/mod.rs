@@ -17,7 +17,7 @@ use dataflume_proto::fn_execution::ProvisionInfo;
 use dataflume_proto::pipeline::{ArtifactInformation, MonitoringInfo};
 use tokio::sync::{mpsc, watch};
 
-pub use listener::{Importance, JobListener};
+pub use listener::{Importance, JobListener, WorkersPhase};
 
 use crate::data::cut::CutOptions;
 use crate::data::{DataError, DataOptions};

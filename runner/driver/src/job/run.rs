@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use super::workers::{StartFailure, Workers};
-use super::{DriverOptions, Importance, JobListener, JobSpec};
+use super::{DriverOptions, Importance, JobListener, JobSpec, WorkersPhase};
 use crate::bundle::sdk::Live;
 use crate::bundle::{BundleContext, Staged};
 use crate::data::{DataError, DataOptions};
@@ -72,6 +72,7 @@ pub(super) struct Run {
     pub(super) start_failures: u32,
     pub(super) idle_losses: u32,
     pub(super) running: bool,
+    pub(super) all_ready: bool,
     pub(super) outcome: Option<JobOutcome>,
 }
 
@@ -121,6 +122,7 @@ impl Run {
             start_failures: 0,
             idle_losses: 0,
             running: false,
+            all_ready: false,
             outcome: None,
         })
     }
@@ -168,7 +170,9 @@ impl Run {
         }
         self.handles.clear();
         self.ran_on.clear();
+        self.listener.workers(WorkersPhase::Stopping);
         self.workers.stop().await;
+        self.listener.workers(WorkersPhase::Stopped);
         let scratch = self.spec.instance.job_scratch(&self.spec.id);
         if let Err(error) = std::fs::remove_dir_all(&scratch)
             && error.kind() != std::io::ErrorKind::NotFound
@@ -188,6 +192,7 @@ impl Run {
                 self.start_failures = 0;
                 self.handles.insert(worker, (handle, environment));
                 self.mark_running();
+                self.mark_all_ready();
                 let slots = self.spec.environments[environment.index()].slots;
                 self.tell(Input::WorkerJoined {
                     worker,
@@ -222,6 +227,14 @@ impl Run {
     fn mark_running(&mut self) {
         if !std::mem::replace(&mut self.running, true) {
             self.listener.running();
+        }
+    }
+
+    fn mark_all_ready(&mut self) {
+        let wanted: u32 = self.spec.environments.iter().map(|each| each.workers).sum();
+        if !self.all_ready && self.handles.len() >= wanted as usize {
+            self.all_ready = true;
+            self.listener.workers(WorkersPhase::AllReady);
         }
     }
 

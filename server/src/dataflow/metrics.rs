@@ -1,0 +1,260 @@
+//! `projects.locations.jobs.getMetrics`.
+//!
+//! Every metric is given twice: marked as tentative with what all attempts came to, and without the
+//! mark with what was committed. SDKs fail on, or drop, one that has only one of them.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use dataflume_driver::metrics::Cell;
+use dataflume_proto::pipeline::{MonitoringInfo, Pipeline};
+use dataflume_proto::urn::monitoring_info_specs as specs;
+use serde_json::{Map, Value, json};
+
+use super::body::Query;
+use super::errors::ApiError;
+use super::times;
+use crate::jobs::Job;
+
+/// The origin of what Dataflow itself measures.
+const SERVICE: &str = "dataflow/v1b3";
+
+/// A metric, apart from its value.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Name {
+    origin: &'static str,
+    name: String,
+    context: BTreeMap<&'static str, String>,
+}
+
+/// What is known of a metric.
+#[derive(Default)]
+struct Values {
+    attempted: Option<Field>,
+    committed: Option<Field>,
+}
+
+/// The field of `MetricUpdate` that a value goes into.
+struct Field {
+    name: &'static str,
+    value: Value,
+    /// What it is before anything was counted.
+    nothing: Value,
+}
+
+/// The job's metrics.
+pub(super) fn list(job: &Job, query: &Query) -> Result<Value, ApiError> {
+    let start = query.get("startTime");
+    let start = start
+        .map(|text| times::parse("startTime", text))
+        .transpose()?;
+    let last = job.state_event();
+    let time = match last.state.is_terminal() {
+        true => last.time,
+        false => SystemTime::now(),
+    };
+    let metrics = match start.is_none_or(|start| time >= start) {
+        true => collect(job),
+        // Nothing has changed since.
+        false => BTreeMap::new(),
+    };
+    let time = times::text(time);
+    let updates: Vec<_> = metrics
+        .into_iter()
+        .flat_map(|(name, values)| updates(&name, values, &time))
+        .collect();
+    Ok(json!({"metricTime": time, "metrics": updates}))
+}
+
+fn collect(job: &Job) -> BTreeMap<Name, Values> {
+    let metrics = job.metrics();
+    let outputs = outputs(job.pipeline());
+    let mut collected: BTreeMap<Name, Values> = BTreeMap::new();
+    for info in &metrics.attempted {
+        if let Some((name, field)) = translate(info, &outputs) {
+            collected.entry(name).or_default().attempted = Some(field);
+        }
+    }
+    for info in &metrics.committed {
+        if let Some((name, field)) = translate(info, &outputs) {
+            collected.entry(name).or_default().committed = Some(field);
+        }
+    }
+    collected
+}
+
+fn updates(name: &Name, values: Values, time: &str) -> Vec<Value> {
+    let (attempted, committed) = match (values.attempted, values.committed) {
+        (Some(attempted), Some(committed)) => (attempted, committed),
+        // Nothing is committed yet.
+        (Some(attempted), None) => {
+            let committed = attempted.before();
+            (attempted, committed)
+        }
+        (None, Some(committed)) => (committed.before(), committed),
+        (None, None) => return Vec::new(),
+    };
+    [(attempted, true), (committed, false)]
+        .map(|(field, tentative)| {
+            let mut context: Map<String, Value> = name
+                .context
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), value.as_str().into()))
+                .collect();
+            if tentative {
+                context.insert("tentative".to_owned(), "true".into());
+            }
+            let mut update = json!({
+                "name": {"origin": name.origin, "name": name.name, "context": context},
+                "updateTime": time,
+            });
+            update[field.name] = field.value;
+            update
+        })
+        .into()
+}
+
+impl Field {
+    fn new(name: &'static str, value: Value, nothing: Value) -> Self {
+        Self {
+            name,
+            value,
+            nothing,
+        }
+    }
+
+    fn before(&self) -> Self {
+        Self::new(self.name, self.nothing.clone(), self.nothing.clone())
+    }
+}
+
+fn translate(info: &MonitoringInfo, outputs: &BTreeMap<&str, Output<'_>>) -> Option<(Name, Field)> {
+    let cell = Cell::decode(&info.r#type, &info.payload).ok()?;
+    let name = match info.urn.as_str() {
+        specs::ELEMENT_COUNT => service("ElementCount", info, outputs)?,
+        specs::SAMPLED_BYTE_SIZE => {
+            let mean = mean(&cell)?;
+            let name = service("MeanByteCount", info, outputs)?;
+            return Some((name, Field::new("scalar", mean, 0.into())));
+        }
+        urn if urn.starts_with("beam:metric:user:") => user(info)?,
+        _ => return None,
+    };
+    Some((name, field(&cell)?))
+}
+
+fn user(info: &MonitoringInfo) -> Option<Name> {
+    let label = |name: &str| info.labels.get(name).cloned();
+    let mut context = BTreeMap::from([("namespace", label("NAMESPACE")?)]);
+    // Transforms are known by their ids, which SDKs turn into the user's names.
+    context.extend(label("PTRANSFORM").map(|step| ("step", step)));
+    Some(Name {
+        origin: "user",
+        name: label("NAME")?,
+        context,
+    })
+}
+
+fn service(
+    name: &str,
+    info: &MonitoringInfo,
+    outputs: &BTreeMap<&str, Output<'_>>,
+) -> Option<Name> {
+    let output = outputs.get(info.labels.get("PCOLLECTION")?.as_str())?;
+    let Output {
+        transform,
+        user_name,
+        index,
+    } = output;
+    Some(Name {
+        origin: SERVICE,
+        name: name.to_owned(),
+        context: BTreeMap::from([
+            ("original_name", format!("{transform}-out{index}")),
+            ("output_user_name", format!("{user_name}-out{index}")),
+        ]),
+    })
+}
+
+/// Which transform writes a PCollection, and as the how manieth of its outputs.
+struct Output<'a> {
+    transform: &'a str,
+    user_name: &'a str,
+    index: usize,
+}
+
+fn outputs(pipeline: &Pipeline) -> BTreeMap<&str, Output<'_>> {
+    let transforms = pipeline.components.iter().flat_map(|all| &all.transforms);
+    let mut found = BTreeMap::new();
+    for (id, transform) in transforms.filter(|(_, each)| each.subtransforms.is_empty()) {
+        let mut named: Vec<_> = transform.outputs.iter().collect();
+        named.sort_unstable();
+        for (index, (_, collection)) in named.into_iter().enumerate() {
+            let output = Output {
+                transform: id,
+                user_name: &transform.unique_name,
+                index,
+            };
+            found.insert(collection.as_str(), output);
+        }
+    }
+    found
+}
+
+fn mean(cell: &Cell) -> Option<Value> {
+    match cell {
+        Cell::DistributionInt64(distribution) => {
+            let sum = distribution.of?.sum;
+            (distribution.count > 0).then(|| (sum / distribution.count).into())
+        }
+        _ => None,
+    }
+}
+
+fn field(cell: &Cell) -> Option<Field> {
+    Some(match cell {
+        Cell::SumInt64(sum) => Field::new("scalar", (*sum).into(), 0.into()),
+        Cell::SumDouble(sum) => Field::new("scalar", json!(sum), 0.into()),
+        Cell::DistributionInt64(distribution) => {
+            let of = distribution.of?;
+            distribution_field(
+                distribution.count,
+                of.sum.into(),
+                of.min.into(),
+                of.max.into(),
+            )
+        }
+        Cell::DistributionDouble(distribution) => {
+            let of = distribution.of?;
+            distribution_field(
+                distribution.count,
+                json!(of.sum),
+                json!(of.min),
+                json!(of.max),
+            )
+        }
+        Cell::LatestInt64(latest) => gauge(latest.timestamp_ms, latest.value.into()),
+        Cell::LatestDouble(latest) => gauge(latest.timestamp_ms, json!(latest.value)),
+        Cell::SetString(set) => Field::new("set", json!(set), json!([])),
+        // This API has no form for the others.
+        _ => return None,
+    })
+}
+
+fn distribution_field(count: i64, sum: Value, min: Value, max: Value) -> Field {
+    Field::new(
+        "distribution",
+        json!({"count": count, "sum": sum, "min": min, "max": max}),
+        json!({"count": 0, "sum": 0, "min": 0, "max": 0}),
+    )
+}
+
+fn gauge(timestamp_ms: i64, value: Value) -> Field {
+    let since = u64::try_from(timestamp_ms).unwrap_or_default();
+    let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(since);
+    Field::new(
+        "gauge",
+        json!({"value": value, "timestamp": times::text(time)}),
+        json!({}),
+    )
+}

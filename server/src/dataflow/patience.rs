@@ -1,0 +1,74 @@
+//! How long an answer waits for the job to end.
+//!
+//! SDKs ask at once and then in fixed intervals, so a short job's end is noticed late: Python sleeps
+//! five seconds unless the very answer to its request to create the job says that it is done, Go
+//! sleeps thirty unless its first look does. So the answers to them are held for a moment, and
+//! given when the job ends.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+
+use super::view;
+use crate::jobs::Job;
+
+/// For the answer to a request to create a job.
+const PYTHON_CREATES: Duration = Duration::from_secs(4);
+/// Less than the five seconds that Python sleeps in any case.
+const PYTHON_LOOKS: Duration = Duration::from_secs(4);
+/// Of the thirty seconds that Go sleeps between looks.
+const GO_LOOKS: Duration = Duration::from_secs(20);
+
+/// What a client asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Question {
+    Create,
+    Look,
+}
+
+/// Waits for the job's end, as long as it is worth to this client. Streaming jobs have none to wait
+/// for.
+pub(super) async fn wait(job: &Job, headers: &HeaderMap, question: Question) {
+    if view::kind(job) == "JOB_TYPE_STREAMING" {
+        return;
+    }
+    if let Some(limit) = limit(headers, question) {
+        // Whichever comes first is fine.
+        let _ = tokio::time::timeout(limit, job.ended()).await;
+    }
+}
+
+fn limit(headers: &HeaderMap, question: Question) -> Option<Duration> {
+    let client = headers.get("x-goog-api-client")?.to_str().ok()?;
+    let says = |word: &str| client.split(' ').any(|part| part.starts_with(word));
+    match question {
+        // The generated client's transport, which the SDK uses.
+        Question::Create if says("gl-python/") && says("gapic/") => Some(PYTHON_CREATES),
+        Question::Look if says("gl-python/") && says("gapic/") => Some(PYTHON_LOOKS),
+        Question::Look if says("gl-go/") => Some(GO_LOOKS),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_clients_that_sleep_are_held() {
+        let limit = |client: &'static str, question| {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-goog-api-client", client.parse().unwrap());
+            limit(&headers, question)
+        };
+        let python = "gl-python/3.11.2 rest/requests@2 gapic/0.13.0";
+        assert_eq!(limit(python, Question::Create), Some(PYTHON_CREATES));
+        assert_eq!(limit(python, Question::Look), Some(PYTHON_LOOKS));
+        let go = "gl-go/1.26 gdcl/0.297.0";
+        assert_eq!(limit(go, Question::Create), None);
+        assert_eq!(limit(go, Question::Look), Some(GO_LOOKS));
+        assert_eq!(limit("gl-java/17 gdcl/2.0", Question::Look), None);
+        assert_eq!(limit("gl-python/3.11 gdcl/2", Question::Look), None);
+        assert_eq!(super::limit(&HeaderMap::new(), Question::Look), None);
+    }
+}

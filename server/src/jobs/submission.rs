@@ -1,0 +1,46 @@
+//! How a job was submitted: what only the API that it came by gives a meaning to.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// How a job was submitted. Every field may be left out: Beam's Job API knows none of them.
+#[derive(Debug, Clone, Default)]
+pub struct Submission {
+    /// The job's id, where its API has a format of its own for ids.
+    pub id: Option<String>,
+    /// Where the job belongs. One that belongs nowhere is seen from everywhere.
+    pub scope: Option<Scope>,
+    /// Tells a request that is sent once more from another one.
+    pub request_id: Option<String>,
+    /// Whether no other active job of the scope may have the same name.
+    pub exclusive_name: bool,
+    /// The user's labels.
+    pub labels: BTreeMap<String, String>,
+    /// What workers the job wants.
+    pub workers: WorkerWishes,
+    /// The API's own description of the job, to be given back as it came.
+    pub description: Value,
+}
+
+/// A project and a location within it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// The project.
+    pub project: String,
+    /// The location, such as `us-central1`.
+    pub location: String,
+}
+
+/// What workers a job wants. What is absent is the emulator's to choose.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WorkerWishes {
+    /// How many, for each environment.
+    pub count: Option<u32>,
+    /// The largest number it may have.
+    pub max_count: Option<u32>,
+    /// How many bundles a worker runs at once.
+    pub threads: Option<u32>,
+    /// How many processors a worker has.
+    pub cores: Option<u32>,
+}
