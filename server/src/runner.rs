@@ -34,6 +34,8 @@ pub struct RunnerOptions {
     pub max_workers: u32,
     /// Variables that every worker gets, such as where the emulated services are.
     pub worker_variables: Vec<(String, String)>,
+    /// Python interpreters to make workers of, best first; if none, those that the environment names.
+    pub pythons: Vec<PathBuf>,
     /// Folders that containers see, each as `HOST:CONTAINER` or `HOST:CONTAINER:ro`.
     pub docker_volumes: Vec<String>,
     /// The executable whose `supervise` command keeps workers: our own.
@@ -107,6 +109,7 @@ impl PipelineRunner {
             job.id.clone(),
             self.options.supervisor_exe.clone(),
         );
+        context.pythons.clone_from(&self.options.pythons);
         context
             .environment_variables
             .clone_from(&self.options.worker_variables);

@@ -88,6 +88,9 @@ pub(super) struct Options {
     /// [default: as many as there are processors].
     #[arg(long, value_name = "N", default_value_t = processors(), hide_default_value = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(super) max_workers: u32,
+    /// How many jobs run at once; those beyond are queued.
+    #[arg(long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..))]
+    max_running_jobs: u32,
     /// A folder of this machine that workers in containers see, as absolute paths. May be repeated.
     #[arg(long, value_name = "HOST:CONTAINER[:ro]", value_parser = docker_volume)]
     pub(super) docker_volume: Vec<String>,
@@ -146,6 +149,7 @@ impl Options {
         options.host.clone_from(&self.host);
         options.bucket.clone_from(&self.bucket);
         options.auto_create_buckets = self.auto_create_buckets;
+        options.max_running_jobs = self.max_running_jobs as usize;
         options
     }
 }

@@ -1,7 +1,7 @@
 //! `dataflume exec`.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -15,7 +15,7 @@ use crate::clients::{self, ClientFiles};
 /// Runs the command beside a server of its own. Gives the command's exit code.
 pub(super) async fn exec(options: &Options, command: &[OsString]) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::watch()?;
-    let server = run::server(options, options.passing()).await?;
+    let server = run::server(options, options.passing(), own_python(command)).await?;
     let folder = tempfile::tempdir().context("no folder for the command's clients can be made")?;
     let files = ClientFiles::write(folder.path()).context("the clients' files can't be written")?;
     let variables = clients::variables(server.endpoint(), server.port(), &files);
@@ -66,6 +66,22 @@ fn expanded(command: &[OsString], endpoint: &str, port: u16) -> Vec<OsString> {
         }
     }
     all
+}
+
+/// The command's Python, unless the environment names one for workers: what a job was submitted with
+/// has what its workers need.
+fn own_python(command: &[OsString]) -> Vec<PathBuf> {
+    if std::env::var_os("DATAFLUME_PYTHON").is_some_and(|set| !set.is_empty()) {
+        return Vec::new();
+    }
+    let Some(program) = command.first().map(PathBuf::from) else {
+        return Vec::new();
+    };
+    let name = program.file_name().unwrap_or_default().to_string_lossy();
+    match name.starts_with("python") {
+        true => vec![program],
+        false => Vec::new(),
+    }
 }
 
 /// The language of the program, by its name: what is not known is taken for a Go binary.

@@ -1,5 +1,6 @@
 //! Starting the server as the command line wants it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -11,12 +12,19 @@ use crate::runner::{PipelineRunner, RunnerOptions};
 use crate::server::{Server, ServerOptions};
 
 /// A server whose jobs are run by the driver.
-pub(super) async fn server(options: &Options, server: ServerOptions) -> anyhow::Result<Server> {
+///
+/// `pythons` is what Python workers are made of, unless that is empty.
+pub(super) async fn server(
+    options: &Options,
+    server: ServerOptions,
+    pythons: Vec<PathBuf>,
+) -> anyhow::Result<Server> {
     let runner = RunnerOptions {
         workers: options.workers(),
         num_workers: options.num_workers,
         max_workers: options.max_workers,
         worker_variables: Vec::new(),
+        pythons,
         docker_volumes: options.docker_volume.clone(),
         supervisor_exe: std::env::current_exe().context("the emulator's own file is not known")?,
         driver: DriverOptions::default(),

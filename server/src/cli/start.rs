@@ -14,7 +14,7 @@ use super::signals::{self, Signals};
 pub(super) async fn start(options: &Options) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::watch()?;
     let server_options = options.lasting()?;
-    let server = run::server(options, server_options.clone()).await?;
+    let server = run::server(options, server_options.clone(), Vec::new()).await?;
     let banner = Banner {
         endpoint: server.endpoint(),
         port: server.port(),

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use super::body::Query;
 use super::errors::ApiError;
 use super::times;
-use crate::jobs::Job;
+use crate::jobs::{Job, JobMetrics};
 
 /// The origin of what Dataflow itself measures.
 const SERVICE: &str = "dataflow/v1b3";
@@ -54,7 +54,7 @@ pub(super) fn list(job: &Job, query: &Query) -> Result<Value, ApiError> {
         false => SystemTime::now(),
     };
     let metrics = match start.is_none_or(|start| time >= start) {
-        true => collect(job),
+        true => collect(&job.metrics(), job.pipeline()),
         // Nothing has changed since.
         false => BTreeMap::new(),
     };
@@ -66,9 +66,8 @@ pub(super) fn list(job: &Job, query: &Query) -> Result<Value, ApiError> {
     Ok(json!({"metricTime": time, "metrics": updates}))
 }
 
-fn collect(job: &Job) -> BTreeMap<Name, Values> {
-    let metrics = job.metrics();
-    let outputs = outputs(job.pipeline());
+fn collect(metrics: &JobMetrics, pipeline: &Pipeline) -> BTreeMap<Name, Values> {
+    let outputs = outputs(pipeline);
     let mut collected: BTreeMap<Name, Values> = BTreeMap::new();
     for info in &metrics.attempted {
         if let Some((name, field)) = translate(info, &outputs) {
@@ -257,4 +256,105 @@ fn gauge(timestamp_ms: i64, value: Value) -> Field {
         json!({"value": value, "timestamp": times::text(time)}),
         json!({}),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use dataflume_proto::pipeline::{Components, PTransform};
+    use dataflume_proto::urn::monitoring_info_type_urns as types;
+
+    use super::*;
+
+    fn info(urn: &str, kind: &str, labels: &[(&str, &str)], payload: &[u8]) -> MonitoringInfo {
+        MonitoringInfo {
+            urn: urn.to_owned(),
+            r#type: kind.to_owned(),
+            payload: payload.to_vec().into(),
+            labels: labels
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            ..MonitoringInfo::default()
+        }
+    }
+
+    const STEP: &[(&str, &str)] = &[("NAMESPACE", "n"), ("NAME", "words"), ("PTRANSFORM", "t1")];
+
+    fn pipeline() -> Pipeline {
+        let transform = PTransform {
+            unique_name: "Read/Split".to_owned(),
+            outputs: [("out".to_owned(), "p1".to_owned())].into(),
+            ..PTransform::default()
+        };
+        Pipeline {
+            components: Some(Components {
+                transforms: [("t1".to_owned(), transform)].into(),
+                ..Components::default()
+            }),
+            ..Pipeline::default()
+        }
+    }
+
+    fn told(attempted: Vec<MonitoringInfo>, committed: Vec<MonitoringInfo>) -> Vec<Value> {
+        let metrics = JobMetrics {
+            attempted,
+            committed,
+        };
+        let collected = collect(&metrics, &pipeline()).into_iter();
+        collected
+            .flat_map(|(name, values)| updates(&name, values, "now"))
+            .collect()
+    }
+
+    #[test]
+    fn every_metric_is_told_twice() {
+        let words = |count: u8| info(specs::USER_SUM_INT64, types::SUM_INT64_TYPE, STEP, &[count]);
+        let context = json!({"namespace": "n", "step": "t1"});
+        let tentative = json!({"namespace": "n", "step": "t1", "tentative": "true"});
+        let update = |context: &Value, count: u8| {
+            json!({
+                "name": {"origin": "user", "name": "words", "context": context},
+                "scalar": count,
+                "updateTime": "now",
+            })
+        };
+        assert_eq!(
+            told(vec![words(7)], vec![words(5)]),
+            [update(&tentative, 7), update(&context, 5)]
+        );
+        // Before anything is committed, nothing is.
+        assert_eq!(
+            told(vec![words(7)], Vec::new()),
+            [update(&tentative, 7), update(&context, 0)]
+        );
+    }
+
+    #[test]
+    fn distributions_keep_all_their_parts() {
+        let lengths = info(
+            specs::USER_DISTRIBUTION_INT64,
+            types::DISTRIBUTION_INT64_TYPE,
+            STEP,
+            &[3, 12, 2, 6],
+        );
+        let told = told(vec![lengths.clone()], vec![lengths]);
+        let expected = json!({"count": 3, "sum": 12, "min": 2, "max": 6});
+        assert_eq!(told[1]["distribution"], expected);
+    }
+
+    #[test]
+    fn elements_are_counted_by_who_writes_them() {
+        let count = |collection: &str| {
+            let labels = [("PCOLLECTION", collection)];
+            info(specs::ELEMENT_COUNT, types::SUM_INT64_TYPE, &labels, &[4])
+        };
+        // What fusion made up has no name that a user knows.
+        let told = told(vec![count("p1"), count("made up")], Vec::new());
+        assert_eq!(told.len(), 2);
+        assert_eq!(told[0]["name"]["name"], "ElementCount");
+        assert_eq!(
+            told[0]["name"]["context"]["output_user_name"],
+            "Read/Split-out0"
+        );
+    }
 }

@@ -45,6 +45,8 @@ pub struct ServerOptions {
     pub bucket: Option<String>,
     /// Whether a bucket is made when it is first used.
     pub auto_create_buckets: bool,
+    /// How many jobs run at once; those beyond wait for their turn.
+    pub max_running_jobs: usize,
 }
 
 impl ServerOptions {
@@ -57,6 +59,7 @@ impl ServerOptions {
             data,
             bucket: None,
             auto_create_buckets: true,
+            max_running_jobs: ServiceOptions::default().max_running,
         }
     }
 }
@@ -106,7 +109,13 @@ impl Server {
             instance: data.instance.clone(),
             endpoint: endpoint.clone(),
         });
-        let jobs = JobService::new(runner, ServiceOptions::default());
+        let jobs = JobService::new(
+            runner,
+            ServiceOptions {
+                max_running: options.max_running_jobs,
+                ..ServiceOptions::default()
+            },
+        );
         let artifacts = ArtifactStaging::new(data.staging.clone());
         let job_api = JobApi::new(jobs.clone(), artifacts.clone(), endpoint.clone());
         let services = fn_api

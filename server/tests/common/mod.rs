@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub(crate) mod rest;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -122,13 +124,18 @@ pub(crate) struct TestServer {
 
 impl TestServer {
     pub(crate) async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// Starts one with changed options.
+    pub(crate) async fn start_with(change: impl FnOnce(&mut ServerOptions)) -> Self {
         let runner = Arc::new(ScriptedRunner::default());
         let folder = tempfile::tempdir().unwrap();
         let data = DataLocation::Folder(folder.path().to_owned());
         let given = runner.clone();
-        let server = Server::start(ServerOptions::new(0, data), |_| given)
-            .await
-            .unwrap();
+        let mut options = ServerOptions::new(0, data);
+        change(&mut options);
+        let server = Server::start(options, |_| given).await.unwrap();
         Self {
             server,
             runner,
