@@ -4,7 +4,8 @@
 //! loop in `job` turns what happens into inputs of the engine and carries out its actions;
 //! `bundle` executes bundles, on SDK workers or on the runner; [`data`] holds and cuts encoded
 //! elements; [`grouping`] groups them; [`side_input`] answers what stages look up; [`state`] and
-//! [`timers`] are what stateful DoFns keep; [`metrics`] adds up what SDKs report.
+//! [`timers`] are what stateful DoFns keep; `window_fn` asks SDKs about windows of the user's own kind;
+//! [`metrics`] adds up what SDKs report.
 //!
 //! What it is not: it decides nothing about when a bundle runs (the engine does), and knows no
 //! public API.
@@ -17,3 +18,4 @@ pub mod metrics;
 pub mod side_input;
 pub mod state;
 pub mod timers;
+mod window_fn;

@@ -179,7 +179,8 @@ fn grouped(
         WindowKind::Interval,
     );
     let mut found = BTreeMap::new();
-    group_at_end(spec, chunks, &mut |chunk| {
+    let sessions = WindowFn::Sessions { gap_ms: 10 };
+    group_at_end(spec, &sessions, chunks, &mut |chunk| {
         for element in output.iter(&chunk) {
             let element = element.unwrap();
             let Some(Ok(Window::Interval { start, end })) = element.windows().next() else {

@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dataflume_model::ids::{EnvironmentId, PCollectionId, StageId};
 use dataflume_model::trigger::Trigger;
-use dataflume_model::window::WindowingStrategy;
+use dataflume_model::window::{MergeStatus, WindowFn, WindowingStrategy};
+use dataflume_proto::pipeline;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::components::Components;
-use crate::descriptor;
+use crate::descriptor::{self, Site};
 use crate::fuse::Fused;
 use crate::node::{Node, NodeKind};
 use crate::plan::{
     AccessPattern, Environment, GroupByKey, PCollection, Plan, SideInput, Stage, StageKind,
-    TestStream,
+    TestStream, WindowFnCall,
 };
 
 /// Assembles the plan.
@@ -99,7 +100,7 @@ impl Builder<'_> {
         let outputs = self.outputs(id, nodes);
         let side_inputs = nodes
             .iter()
-            .flat_map(|node| self.side_inputs(node))
+            .flat_map(|node| self.side_inputs(id, node))
             .collect();
         let kind = match &head.kind {
             NodeKind::Impulse => StageKind::Impulse,
@@ -108,7 +109,7 @@ impl Builder<'_> {
                 tags: tags(head, &outputs),
                 payload: payload.clone(),
             }),
-            NodeKind::GroupByKey => self.group_by_key(head),
+            NodeKind::GroupByKey => self.group_by_key(id, head),
             NodeKind::Identity | NodeKind::Flatten | NodeKind::Refused => StageKind::Identity,
             NodeKind::Sdk => {
                 let environment = self.environment(&head.environment);
@@ -160,7 +161,7 @@ impl Builder<'_> {
             .collect()
     }
 
-    fn side_inputs(&mut self, node: &Node) -> Vec<SideInput> {
+    fn side_inputs(&mut self, stage: StageId, node: &Node) -> Vec<SideInput> {
         use dataflume_proto::urn::standard_side_input_types::MULTIMAP;
         let mut side_inputs = Vec::new();
         for (tag, pcollection, declared) in node.side_inputs() {
@@ -178,19 +179,72 @@ impl Builder<'_> {
                 },
                 windowing: self.components.windowing(pcollection),
                 coder: self.components.wire_coder(pcollection),
+                mapping: self.mapping(stage, node, tag, pcollection, declared),
             });
         }
         side_inputs
     }
 
-    fn group_by_key(&mut self, node: &Node) -> StageKind {
+    /// How the SDK is asked for side windows, where they are of the user's own kind.
+    fn mapping(
+        &mut self,
+        stage: StageId,
+        node: &Node,
+        tag: &str,
+        pcollection: &str,
+        declared: &pipeline::SideInput,
+    ) -> Option<Box<WindowFnCall>> {
+        let WindowFn::Custom { .. } = self.components.windowing(pcollection).window_fn else {
+            return None;
+        };
+        let main = node.main_input().map_or("", |(_, main)| main.as_str());
+        let main = self.components.strategy_id(main).to_owned();
+        let side = self.components.strategy_id(pcollection).to_owned();
+        let site = Site {
+            id: format!("{stage}-map-windows-{}-{tag}", node.id),
+            environment: self.environment(&node.environment),
+            environment_name: &node.environment,
+        };
+        let function = declared.window_mapping_fn.clone().unwrap_or_default();
+        let call = descriptor::mapping(site, &function, &main, &side, self.components);
+        Some(Box::new(call))
+    }
+
+    /// How the SDK is asked to merge windows, where they are of the user's own kind.
+    fn merging(
+        &mut self,
+        stage: StageId,
+        windowing: &WindowingStrategy,
+    ) -> Option<Box<WindowFnCall>> {
+        let (MergeStatus::NeedsMerge, WindowFn::Custom { .. }) =
+            (windowing.merge_status, &windowing.window_fn)
+        else {
+            return None;
+        };
+        let name = self
+            .components
+            .canonical_environments
+            .get(&windowing.environment_id)?
+            .clone();
+        let site = Site {
+            id: format!("{stage}-merge-windows"),
+            environment: self.environment(&name),
+            environment_name: &name,
+        };
+        let call = descriptor::merging(site, &windowing.proto_id, self.components);
+        Some(Box::new(call))
+    }
+
+    fn group_by_key(&mut self, stage: StageId, node: &Node) -> StageKind {
         let input = node.inputs.values().next().map_or("", String::as_str);
         let windowing = self.components.windowing(input);
+        let merging = self.merging(stage, &windowing);
         let at_end_of_input = !self.unbounded.contains(input) && fires_once_at_the_end(&windowing);
         StageKind::GroupByKey(GroupByKey {
             transform: node.id.clone(),
             windowing,
             at_end_of_input,
+            merging,
         })
     }
 

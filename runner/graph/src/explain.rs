@@ -184,7 +184,12 @@ fn group_text(group: &GroupByKey) -> String {
     } else {
         "as triggered"
     };
-    format!("group by key {when}, {}", windowing(&group.windowing))
+    let by = if group.merging.is_some() {
+        ", merged by the SDK"
+    } else {
+        ""
+    };
+    format!("group by key {when}, {}{by}", windowing(&group.windowing))
 }
 
 fn keyed_text(keyed: &KeyedStage) -> String {

@@ -1,15 +1,18 @@
 //! Fusion: which nodes run in one bundle.
 //!
 //! Greedy, in topological order: a node joins the stage that produces its main input, if both run in
-//! the same environment, nothing demands that the node's input be committed first, and none of its
-//! side inputs depends on that stage. What can't join its producer joins a stage that reads the same
+//! the same environment, nothing demands that the node's input be committed first, none of its
+//! side inputs depends on that stage, and a side input's windows can be told from those that the stage's
+//! input has: whether it is ready is found out there. What can't join its producer joins a stage that reads the same
 //! PCollection, so that it is sent once. Flattens dissolve, unless all their inputs come from one
 //! stage: then the SDK flattens within it.
 
 use std::collections::BTreeSet;
 
+use dataflume_proto::urn::global_windows_payload;
 use rustc_hash::FxHashMap;
 
+use crate::components::Components;
 use crate::node::{Node, NodeKind};
 
 /// Nodes by stage, and what became of flattens.
@@ -38,10 +41,14 @@ fn resolve(unions: &FxHashMap<String, Vec<String>>, pcollection: &str) -> Vec<St
 }
 
 /// Puts nodes, which are in topological order, into stages.
-pub(crate) fn fuse(mut nodes: Vec<Node>, enabled: bool) -> Fused {
+pub(crate) fn fuse(mut nodes: Vec<Node>, enabled: bool, components: &Components) -> Fused {
     let mut fusion = Fusion {
         enabled,
-        ..Fusion::default()
+        components,
+        stages: Vec::new(),
+        producers: FxHashMap::default(),
+        readers: FxHashMap::default(),
+        unions: FxHashMap::default(),
     };
     for (index, node) in nodes.iter_mut().enumerate() {
         fusion.place(index, node);
@@ -54,9 +61,10 @@ pub(crate) fn fuse(mut nodes: Vec<Node>, enabled: bool) -> Fused {
     }
 }
 
-#[derive(Debug, Default)]
-struct Fusion {
+#[derive(Debug)]
+struct Fusion<'a> {
     enabled: bool,
+    components: &'a Components,
     stages: Vec<Draft>,
     /// PCollection -> the stage that writes it.
     producers: FxHashMap<String, usize>,
@@ -74,9 +82,11 @@ struct Draft {
     upstream: BTreeSet<usize>,
     /// Something in it reads a side input.
     waits: bool,
+    /// The main inputs of its nodes.
+    inputs: Vec<String>,
 }
 
-impl Fusion {
+impl Fusion<'_> {
     fn place(&mut self, index: usize, node: &mut Node) {
         if node.kind == NodeKind::Flatten && !self.flattens_within_a_stage(node) {
             let parts = node
@@ -110,6 +120,8 @@ impl Fusion {
         self.stages[stage].nodes.push(index);
         self.stages[stage].upstream.extend(upstream);
         self.stages[stage].waits |= node.side_inputs().next().is_some();
+        let input = node.main_input().map(|(_, input)| input.clone());
+        self.stages[stage].inputs.extend(input);
         for output in node.outputs.values() {
             self.producers.insert(output.clone(), stage);
         }
@@ -154,7 +166,25 @@ impl Fusion {
         let mut sides = node
             .side_inputs()
             .flat_map(|(_, side, _)| self.sources(side));
-        (same_environment && !sides.any(|side| self.depends(side, stage))).then_some(stage)
+        let joins = same_environment
+            && !sides.any(|side| self.depends(side, stage))
+            && self.windows_tell_side_inputs(node, input, stage);
+        joins.then_some(stage)
+    }
+
+    /// Whether the windows that the node's side inputs are looked up by are those of the stage's
+    /// input, or don't matter.
+    fn windows_tell_side_inputs(&self, node: &Node, input: &str, stage: usize) -> bool {
+        let function = |pcollection: &str| {
+            let id = self.components.strategy_id(pcollection);
+            self.components.strategies.get(id)?.window_fn.as_ref()
+        };
+        let is_global = |side: &String| {
+            function(side).is_some_and(|of| of.urn == global_windows_payload::PROPERTIES)
+        };
+        let same = |other: &String| function(other) == function(input);
+        node.side_inputs().all(|(_, side, _)| is_global(side))
+            || self.stages[stage].inputs.iter().all(same)
     }
 
     /// Only what is of the same kind shares: the Go SDK chooses how to decode a group by the first

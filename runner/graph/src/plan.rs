@@ -95,9 +95,26 @@ pub struct GroupByKey {
     pub transform: String,
     /// Windowing of the input: window function, trigger, accumulation, lateness.
     pub windowing: WindowingStrategy,
-    /// Groups once, when the input is complete: bounded input, default trigger, windows that do
-    /// not merge through an SDK. Otherwise the trigger machine runs.
+    /// Groups once, when the input is complete: bounded input and a trigger that fires at the end of
+    /// windows alone. Otherwise the trigger machine runs.
     pub at_end_of_input: bool,
+    /// Set where windows merge and only the SDK knows how.
+    pub merging: Option<Box<WindowFnCall>>,
+}
+
+/// How an SDK is asked about windows: a bundle of its own.
+#[derive(Debug, Clone)]
+pub struct WindowFnCall {
+    /// Whose window function it is.
+    pub environment: EnvironmentId,
+    /// What the harness is told.
+    pub descriptor: ProcessBundleDescriptor,
+    /// The source port's transform id.
+    pub source: String,
+    /// The sink port's transform id.
+    pub sink: String,
+    /// Of the answers, without their windows, which are the global one.
+    pub output_coder: Coder,
 }
 
 /// A `beam:transform:teststream:v1`.
@@ -223,6 +240,8 @@ pub struct SideInput {
     pub windowing: WindowingStrategy,
     /// The element coder on the wire.
     pub coder: Coder,
+    /// Set where only the SDK knows which side window belongs to a main one.
+    pub mapping: Option<Box<WindowFnCall>>,
 }
 
 /// How a side input is read.

@@ -68,7 +68,7 @@ pub fn translate(pipeline: &Pipeline, options: &TranslateOptions) -> Result<Plan
     expand::runner::settle_coders(&nodes, &mut components);
     let nodes = expand::flatten::transcode(nodes, &mut components);
     let names = names(&protos, &nodes);
-    let fused = fuse::fuse(nodes, options.fuse);
+    let fused = fuse::fuse(nodes, options.fuse, &components);
     Ok(build::plan(fused, &mut components, names))
 }
 

@@ -465,3 +465,48 @@ fn long_and_wide_pipelines_are_planned() {
     };
     assert_eq!(b.plan_with(&options).stages.len(), 6001);
 }
+
+/// Gives a PCollection fixed windows.
+fn fix_windows(b: &mut Builder, pcollection: &str) {
+    use dataflume_proto::pipeline::{FixedWindowsPayload, WindowingStrategy};
+    use prost::Message;
+    b.coder("interval", standard_coders::INTERVAL_WINDOW, &[]);
+    let size = Some(prost_types::Duration {
+        seconds: 10,
+        nanos: 0,
+    });
+    let payload = FixedWindowsPayload { size, offset: None };
+    let urn = dataflume_proto::urn::fixed_windows_payload::PROPERTIES;
+    let strategy = WindowingStrategy {
+        window_fn: Some(common::builder::spec(urn, payload.encode_to_vec().into())),
+        window_coder_id: "interval".into(),
+        ..Default::default()
+    };
+    let components = b.components();
+    components
+        .windowing_strategies
+        .insert("fixed".into(), strategy);
+    let pcollection = components
+        .pcollections
+        .get_mut(pcollection)
+        .expect("a PCollection");
+    pcollection.windowing_strategy_id = "fixed".into();
+}
+
+#[test]
+fn windows_that_side_inputs_are_looked_up_by_are_known_before_the_stage() {
+    let mut b = Builder::new();
+    b.impulse("start");
+    b.impulse("other");
+    b.par_do("side", &["other"], "string");
+    b.par_do("windows", &["start"], "string");
+    b.par_do("look", &["windows", "side"], "string");
+    let one_stage = b.plan().stages.len();
+    // The main input gets its windows in the stage; all map onto the side input's only one.
+    fix_windows(&mut b, "windows.out");
+    assert_eq!(b.plan().stages.len(), one_stage);
+    fix_windows(&mut b, "side.out");
+    assert_eq!(b.plan().stages.len(), one_stage + 1);
+    fix_windows(&mut b, "start.out");
+    assert_eq!(b.plan().stages.len(), one_stage);
+}

@@ -4,7 +4,7 @@ mod common;
 
 use dataflume_graph::{TranslateOptions, plan::Plan, translate};
 use dataflume_proto::pipeline::Pipeline;
-use expect_test::{Expect, expect_file};
+use expect_test::expect_file;
 use prost::Message;
 
 fn pipeline(name: &str) -> Pipeline {
@@ -67,6 +67,7 @@ samples! {
     test_stream,
     triggers,
     custom_windows,
+    sdk_windows,
     go,
     java,
 }
@@ -95,15 +96,4 @@ fn descriptors(plan: &Plan) -> Vec<String> {
     }
     lines.sort();
     lines
-}
-
-#[test]
-fn all_that_is_impossible_is_said_at_once() {
-    let refusal = translate(&pipeline("refused"), &TranslateOptions::default())
-        .expect_err("merging windows of the user's own can't be grouped");
-    let expected: Expect = expect_test::expect![[r#"
-        the pipeline can't be run: 2 things in it are not possible
-        - transform "Group" (id "ref_AppliedPTransform_Group_8"): beam:window_fn:pickled_python:v1: grouping in merging windows of the user's own kind is not supported; session windows are [unsupported-windowing, see docs/errors/unsupported-windowing.md]
-        - transform "With odd" (id "ref_AppliedPTransform_With-odd_10"): beam:window_fn:pickled_python:v1: side input "python_side_input0" has windows of the user's own kind; only the standard window functions can be mapped onto [unsupported-side-input, see docs/errors/unsupported-side-input.md]"#]];
-    expected.assert_eq(&refusal.to_string());
 }

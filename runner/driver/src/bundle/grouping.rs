@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use dataflume_engine::grouping::{Grouper, GroupingOptions, GroupingWork};
+use dataflume_engine::grouping::{Grouper, GroupingOptions, GroupingWork, WindowMerger};
 use dataflume_engine::{Bundle, BundleFailure, Work};
 use dataflume_graph::plan::{GroupByKey, Stage};
 use dataflume_model::ids::KeyGroup;
@@ -11,6 +11,7 @@ use dataflume_model::ids::KeyGroup;
 use super::operators::{chunks, finish, output};
 use super::{BundleContext, Staged, broken, data_failure};
 use crate::grouping::{GroupSpec, group_at_end};
+use crate::window_fn::SdkMerger;
 
 /// All values of a key group at once: each key and window is emitted once and for good.
 pub(super) fn at_end(
@@ -23,7 +24,9 @@ pub(super) fn at_end(
     let spec = GroupSpec::new(&stage.name, codec, group.windowing.clone());
     let mut cutter = context.cutter(output(stage)?);
     let input = chunks(context, bundle);
-    group_at_end(&spec, input, &mut |chunk| cutter.push(chunk)).map_err(data_failure)?;
+    with_merger(context, group, |merger| {
+        group_at_end(&spec, merger, input, &mut |chunk| cutter.push(chunk)).map_err(data_failure)
+    })?;
     finish([cutter])
 }
 
@@ -50,9 +53,10 @@ pub(super) fn streaming(
         input_watermark: bundle.input_watermark,
         processing_time: bundle.processing_time,
     };
-    let effects = grouper
-        .run(context.store.as_ref(), &work)
-        .map_err(data_failure)?;
+    let effects = with_merger(context, group, |merger| {
+        let store = context.store.as_ref();
+        grouper.run_with(store, &work, merger).map_err(data_failure)
+    })?;
     let mut cutter = context.cutter(output(stage)?);
     for chunk in effects.output {
         cutter.push(chunk).map_err(data_failure)?;
@@ -65,6 +69,22 @@ pub(super) fn streaming(
         tracing::debug!(stage = %stage.name, dropped, "late elements were dropped");
     }
     Ok(staged)
+}
+
+/// Runs with whoever knows how the grouping's windows merge.
+fn with_merger<T>(
+    context: &BundleContext,
+    group: &GroupByKey,
+    run: impl FnOnce(&dyn WindowMerger) -> T,
+) -> T {
+    match &group.merging {
+        Some(call) => run(&SdkMerger {
+            workers: context.workers.clone(),
+            call,
+            window: &group.windowing.kind,
+        }),
+        None => run(&group.windowing.window_fn),
+    }
 }
 
 fn elements(

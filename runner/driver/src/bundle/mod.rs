@@ -21,6 +21,7 @@ use crate::data::{DataError, DataOptions, DataStore};
 use crate::job::DriverOptions;
 use crate::metrics::JobMetrics;
 use crate::side_input::{SideInputDelta, SideInputStore};
+use crate::window_fn::WorkerDirectory;
 
 /// What all bundles of a job share.
 pub(crate) struct BundleContext {
@@ -32,6 +33,8 @@ pub(crate) struct BundleContext {
     /// User state, timers, and the state of streaming groupings.
     pub(crate) store: Arc<dyn Store>,
     pub(crate) metrics: Arc<JobMetrics>,
+    /// Who can be asked about windows.
+    pub(crate) workers: Arc<WorkerDirectory>,
     /// Of every keyed stage.
     pub(crate) key_groups: u32,
 }
@@ -55,6 +58,7 @@ impl BundleContext {
             plan: plan.clone(),
             store: Arc::new(MemoryStore::default()),
             metrics,
+            workers: Arc::default(),
             key_groups: options.cut.key_groups,
         })
     }

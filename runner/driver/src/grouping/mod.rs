@@ -1,6 +1,10 @@
 //! GroupByKey at the end of a bounded input: one pane per key and window.
 
+use std::sync::Arc;
+
 use bytes::{BufMut, Bytes, BytesMut};
+use dataflume_engine::grouping::{GroupingError, WindowMerger, merged};
+use dataflume_model::coder::CoderError;
 use dataflume_model::pane::PaneInfo;
 use dataflume_model::time::EventTime;
 use dataflume_model::window::{MergeStatus, OutputTime, Window, WindowingStrategy};
@@ -17,7 +21,7 @@ const CHUNK_BYTES: usize = 256 << 10;
 pub struct GroupSpec {
     codec: WindowedCodec,
     windowing: WindowingStrategy,
-    name: std::sync::Arc<str>,
+    name: Arc<str>,
 }
 
 /// The values of one key and window.
@@ -40,31 +44,65 @@ impl GroupSpec {
         }
     }
 
-    fn malformed(&self, offset: usize) -> impl Fn(dataflume_model::coder::CoderError) -> DataError {
+    fn malformed(&self, offset: u64) -> impl Fn(CoderError) -> GroupError {
         let pcollection = self.name.clone();
-        move |source| DataError::Malformed {
-            pcollection: pcollection.clone(),
-            offset: offset as u64,
+        move |source| {
+            GroupError::Data(DataError::Malformed {
+                pcollection: pcollection.clone(),
+                offset,
+                source,
+            })
+        }
+    }
+
+    /// Of windows that an element had, or that were made of those.
+    fn window(&self) -> impl Fn(CoderError) -> GroupError {
+        let grouping = self.name.clone();
+        move |source| GroupError::Window {
+            grouping: grouping.clone(),
             source,
         }
     }
 }
 
+/// Why a grouping could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum GroupError {
+    /// The input could not be read or understood, or the output not be written.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Windows could not be merged.
+    #[error(transparent)]
+    Grouping(#[from] GroupingError),
+    /// A window is not of the kind that the windowing strategy says.
+    #[error("grouping {grouping}: {source}")]
+    Window {
+        /// The stage's name.
+        grouping: Arc<str>,
+        /// What is wrong with the window.
+        source: CoderError,
+    },
+}
+
 /// Groups all of the input.
 ///
 /// # Errors
-/// Those of the input and of `emit`, and elements that do not decode.
-pub fn group_at_end<E: From<DataError>>(
+/// Those of the input and of `emit`, elements that do not decode, and windows that do not merge.
+pub fn group_at_end(
     spec: &GroupSpec,
-    input: impl IntoIterator<Item = Result<Bytes, E>>,
+    merger: &dyn WindowMerger,
+    input: impl IntoIterator<Item = Result<Bytes, DataError>>,
     emit: &mut dyn FnMut(Bytes) -> Result<(), DataError>,
-) -> Result<(), E> {
+) -> Result<(), GroupError> {
     let mut groups = Groups::default();
+    let mut offset = 0;
     for chunk in input {
-        add(spec, &chunk?, &mut groups)?;
+        let chunk = chunk?;
+        add(spec, &chunk, offset, &mut groups)?;
+        offset += chunk.len() as u64;
     }
     if spec.windowing.merge_status == MergeStatus::NeedsMerge {
-        groups = merge(spec, groups)?;
+        groups = merge(spec, merger, groups)?;
     }
     let mut out = BytesMut::new();
     for ((key, window), group) in groups {
@@ -79,15 +117,26 @@ pub fn group_at_end<E: From<DataError>>(
     Ok(())
 }
 
-fn add(spec: &GroupSpec, chunk: &Bytes, groups: &mut Groups) -> Result<(), DataError> {
-    for element in spec.codec.iter(chunk) {
-        let element = element.map_err(spec.malformed(0))?;
+/// Adds a chunk's elements. The offset is that of the chunk within the input.
+fn add(
+    spec: &GroupSpec,
+    chunk: &Bytes,
+    offset: u64,
+    groups: &mut Groups,
+) -> Result<(), GroupError> {
+    let mut elements = spec.codec.iter(chunk);
+    loop {
+        let malformed = spec.malformed(offset + elements.position() as u64);
+        let Some(element) = elements.next() else {
+            return Ok(());
+        };
+        let element = element.map_err(&malformed)?;
         let value_range = element.value_range();
         let key_end = value_range.start + element.key().len();
         let key = chunk.slice(value_range.start..key_end);
         let value = chunk.slice(key_end..value_range.end);
         for window in element.each_window_bytes() {
-            let window = chunk.slice_ref(window.map_err(spec.malformed(value_range.start))?);
+            let window = chunk.slice_ref(window.map_err(&malformed)?);
             let group = groups
                 .entry((key.clone(), window))
                 .or_insert_with(|| Group {
@@ -100,52 +149,55 @@ fn add(spec: &GroupSpec, chunk: &Bytes, groups: &mut Groups) -> Result<(), DataE
             group.latest = group.latest.max(element.timestamp);
         }
     }
-    Ok(())
 }
 
 /// Joins the windows that the window function merges, key by key.
-fn merge(spec: &GroupSpec, groups: Groups) -> Result<Groups, DataError> {
+fn merge(
+    spec: &GroupSpec,
+    merger: &dyn WindowMerger,
+    groups: Groups,
+) -> Result<Groups, GroupError> {
     let kind = &spec.codec.window;
-    let mut by_key: FxHashMap<Bytes, Vec<(Window, Group)>> = FxHashMap::default();
+    let mut by_key: FxHashMap<Bytes, FxHashMap<Window, Group>> = FxHashMap::default();
     for ((key, window), group) in groups {
-        let window = kind.decode(&mut &window[..]).map_err(spec.malformed(0))?;
-        by_key.entry(key).or_default().push((window, group));
+        let window = kind.decode(&mut &window[..]).map_err(spec.window())?;
+        by_key.entry(key).or_default().insert(window, group);
     }
-    let mut merged = Groups::default();
-    for (key, mut groups) in by_key {
-        let windows: Vec<Window> = groups.iter().map(|(window, _)| window.clone()).collect();
-        for (target, sources) in spec
-            .windowing
-            .window_fn
-            .merge(&windows)
-            .into_iter()
-            .flatten()
-        {
-            let mut joined: Option<Group> = None;
-            for source in sources {
-                let Some(index) = groups.iter().position(|(window, _)| *window == source) else {
-                    continue;
-                };
-                let (_, group) = groups.swap_remove(index);
-                joined = Some(match joined {
-                    None => group,
-                    Some(mut all) => {
-                        all.values.extend(group.values);
-                        all.earliest = all.earliest.min(group.earliest);
-                        all.latest = all.latest.max(group.latest);
-                        all
-                    }
-                });
-            }
-            if let Some(group) = joined {
-                let mut window = Vec::new();
-                kind.encode(&target, &mut window)
-                    .map_err(spec.malformed(0))?;
-                merged.insert((key.clone(), window.into()), group);
-            }
+    let (keys, mut groups): (Vec<_>, Vec<_>) = by_key.into_iter().unzip();
+    let sets: Vec<Vec<Window>> = groups.iter().map(sorted_windows).collect();
+    let mut joined = Groups::default();
+    for ((key, groups), merges) in keys.iter().zip(&mut groups).zip(merged(merger, &sets)?) {
+        for merge in merges {
+            let sources = merge.sources.iter();
+            let Some(group) = sources
+                .filter_map(|source| groups.remove(source))
+                .reduce(Group::join)
+            else {
+                continue;
+            };
+            let mut window = Vec::new();
+            kind.encode(&merge.result, &mut window)
+                .map_err(spec.window())?;
+            joined.insert((key.clone(), window.into()), group);
         }
     }
-    Ok(merged)
+    Ok(joined)
+}
+
+/// So that the same input is asked about in the same way.
+fn sorted_windows(groups: &FxHashMap<Window, Group>) -> Vec<Window> {
+    let mut windows: Vec<Window> = groups.keys().cloned().collect();
+    windows.sort_unstable();
+    windows
+}
+
+impl Group {
+    fn join(mut self, other: Self) -> Self {
+        self.values.extend(other.values);
+        self.earliest = self.earliest.min(other.earliest);
+        self.latest = self.latest.max(other.latest);
+        self
+    }
 }
 
 fn write(
@@ -154,12 +206,12 @@ fn write(
     window: &Bytes,
     group: &Group,
     out: &mut BytesMut,
-) -> Result<(), DataError> {
+) -> Result<(), GroupError> {
     let window = spec
         .codec
         .window
         .decode(&mut &window[..])
-        .map_err(spec.malformed(0))?;
+        .map_err(spec.window())?;
     let timestamp = match spec.windowing.output_time {
         OutputTime::EndOfWindow => window.max_timestamp(),
         OutputTime::EarliestInPane => group.earliest,
@@ -173,10 +225,13 @@ fn write(
             &PaneInfo::ON_TIME_AND_ONLY,
             &mut header,
         )
-        .map_err(spec.malformed(0))?;
+        .map_err(spec.window())?;
+    let count = i32::try_from(group.values.len()).map_err(|_| GroupingError::PaneTooLarge {
+        values: group.values.len() as u64,
+    })?;
     out.put_slice(&header);
     out.put_slice(key);
-    out.put_u32(group.values.len() as u32);
+    out.put_i32(count);
     group.values.iter().for_each(|value| out.put_slice(value));
     Ok(())
 }

@@ -19,6 +19,7 @@ impl Run {
         let Some((handle, environment)) = self.handles.remove(&worker) else {
             return;
         };
+        self.context.workers.remove(worker);
         // What is left of it must not go on.
         handle.shutdown(&reason);
         self.idle_losses += 1;

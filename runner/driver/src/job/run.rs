@@ -168,6 +168,7 @@ impl Run {
         for (_, task) in self.tasks.drain() {
             task.abort.abort();
         }
+        self.context.workers.close();
         self.handles.clear();
         self.ran_on.clear();
         self.listener.workers(WorkersPhase::Stopping);
@@ -190,6 +191,8 @@ impl Run {
                 handle,
             } => {
                 self.start_failures = 0;
+                let known = handle.clone();
+                self.context.workers.add(environment, worker, known);
                 self.handles.insert(worker, (handle, environment));
                 self.mark_running();
                 self.mark_all_ready();

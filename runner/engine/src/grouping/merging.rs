@@ -1,9 +1,9 @@
-//! Windows that merge: sessions.
+//! Windows that merge: sessions, and those of window functions of the user's own.
 //!
 //! Before elements are added, their windows are merged with those that the key has. Values stay
 //! where they are: the merged window takes over the bags of those that it is made of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
@@ -11,7 +11,20 @@ use dataflume_model::window::Window;
 
 use super::GroupingError;
 use super::cell::{Cell, Place};
+use super::merger::Merge;
 use super::operator::{Incoming, Run};
+
+/// The windows that a key has in the store.
+pub(super) type Stored = BTreeMap<Window, Cell>;
+
+/// All windows of a key: those that are stored and those of new elements, each once.
+pub(super) fn all_windows(stored: &Stored, incoming: &[Incoming<'_>]) -> Vec<Window> {
+    let mut windows: Vec<Window> = stored.keys().cloned().collect();
+    windows.extend(incoming.iter().map(|element| element.window.clone()));
+    windows.sort_unstable();
+    windows.dedup();
+    windows
+}
 
 impl Run<'_> {
     /// Merges the key's windows with those of the elements, which are moved to the merged ones.
@@ -19,19 +32,14 @@ impl Run<'_> {
     pub(super) fn merge(
         &mut self,
         place: Place<'_>,
+        mut stored: Stored,
+        merges: Vec<Merge>,
         incoming: &mut [Incoming<'_>],
     ) -> Result<BTreeMap<Window, Cell>, GroupingError> {
-        let mut stored = self.stored_windows(place)?;
-        let mut windows: Vec<Window> = stored.keys().cloned().collect();
-        windows.extend(incoming.iter().map(|element| element.window.clone()));
-        windows.sort_unstable();
-        windows.dedup();
-        let merged = self.grouper.strategy.window_fn.merge(&windows);
-        let merged = merged.ok_or(GroupingError::NotMerging)?;
-
+        let touched: BTreeSet<Window> = incoming.iter().map(|e| e.window.clone()).collect();
         let mut moved: BTreeMap<Window, Window> = BTreeMap::new();
         let mut cells = BTreeMap::new();
-        for (result, sources) in merged {
+        for Merge { result, sources } in merges {
             let parts: Vec<Cell> = sources
                 .iter()
                 .filter_map(|source| stored.remove(source))
@@ -40,9 +48,11 @@ impl Run<'_> {
             for source in sources {
                 moved.insert(source, result.clone());
             }
+            let is_touched = takes_elements || touched.contains(&result);
+            let is_renamed = parts.iter().any(|part| part.window != result);
             let cell = self.merge_cells(place, result.clone(), parts)?;
             // A window that stands alone was stored as it is, unless an element is in it.
-            if takes_elements || incoming.iter().any(|element| element.window == result) {
+            if is_touched || is_renamed {
                 cells.insert(result, cell);
             }
         }
@@ -54,7 +64,7 @@ impl Run<'_> {
         Ok(cells)
     }
 
-    fn stored_windows(&self, place: Place<'_>) -> Result<BTreeMap<Window, Cell>, GroupingError> {
+    pub(super) fn stored_windows(&self, place: Place<'_>) -> Result<Stored, GroupingError> {
         let prefix = place.keys.windows(place.key);
         let mut records: Vec<(Bytes, Bytes)> = Vec::new();
         self.view.scan(&prefix, |key, record| {

@@ -5,13 +5,15 @@
 //! work it is given; what it changes comes back as a batch that is committed with the bundle.
 //!
 //! Semantics are those of Beam's reference for Dataflow, the Java `ReduceFnRunner`. One file per
-//! behaviour: `operator` (elements), `timers` (due timers, expiry), `merging` (sessions), `triggers`
+//! behaviour: `operator` (elements), `timers` (due timers, expiry), `merging` and `merger` (windows that
+//! merge), `triggers`
 //! (when to fire), `panes` (what is emitted), `holds` (timestamps and watermark holds), `cell`, `state` and
 //! `view` (what is kept, and where).
 
 mod cell;
 mod holds;
 mod keys;
+mod merger;
 mod merging;
 mod operator;
 mod output;
@@ -30,6 +32,7 @@ use dataflume_model::windowed::WindowedCodec;
 
 use crate::io::KeyGroupSummary;
 use crate::store::{Store, StoreError, WriteBatch};
+pub use merger::{Merge, WindowMerger, merged};
 use triggers::Program;
 
 /// Why a grouping could not be run.
@@ -41,12 +44,12 @@ pub enum GroupingError {
     /// The keyed store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The user's own window function merges windows, which only the SDK can do.
-    #[error("window function {urn} merges windows and is known to the SDK only")]
-    NeedsSdk {
-        /// Of the window function.
-        urn: String,
-    },
+    /// Nobody said how windows merge.
+    #[error("windows could not be merged: {0}")]
+    Merger(String),
+    /// The window function's answer contradicts what it was asked.
+    #[error("the window function merges windows wrongly: {0}")]
+    BadMerge(String),
     /// The window function can't merge, though the windowing strategy says so.
     #[error("the windowing strategy wants windows merged that do not merge")]
     NotMerging,
@@ -130,9 +133,6 @@ impl Grouper {
         options: GroupingOptions,
     ) -> Result<Self, GroupingError> {
         let merging = strategy.merge_status == MergeStatus::NeedsMerge;
-        if let (true, WindowFn::Custom { urn, .. }) = (merging, &strategy.window_fn) {
-            return Err(GroupingError::NeedsSdk { urn: urn.clone() });
-        }
         if strategy.accumulation == AccumulationMode::Retracting {
             return Err(GroupingError::Retracting);
         }
@@ -142,7 +142,9 @@ impl Grouper {
             });
         }
         let program = Program::new(&strategy.trigger);
-        if merging && !strategy.window_fn.is_merging() {
+        let may_merge = strategy.window_fn.is_merging()
+            || matches!(strategy.window_fn, WindowFn::Custom { .. });
+        if merging && !may_merge {
             return Err(GroupingError::NotMerging);
         }
         Ok(Self {
@@ -163,7 +165,17 @@ impl Grouper {
         store: &dyn Store,
         work: &GroupingWork,
     ) -> Result<GroupingEffects, GroupingError> {
-        operator::run(self, store, work)
+        self.run_with(store, work, &self.strategy.window_fn)
+    }
+
+    /// The same, where this says how windows merge.
+    pub fn run_with(
+        &self,
+        store: &dyn Store,
+        work: &GroupingWork,
+        merger: &dyn WindowMerger,
+    ) -> Result<GroupingEffects, GroupingError> {
+        operator::run(self, store, work, merger)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use dataflume_model::ids::KeyGroup;
 use dataflume_model::time::EventTime;
 use dataflume_model::window::Window;
@@ -10,6 +9,8 @@ use rustc_hash::FxHashMap;
 
 use super::cell::{Cell, Place};
 use super::keys::Keys;
+use super::merger::{WindowMerger, merged};
+use super::merging::all_windows;
 use super::output::Output;
 use super::triggers::Moment;
 use super::view::View;
@@ -37,6 +38,7 @@ pub(super) fn run(
     grouper: &Grouper,
     store: &dyn Store,
     work: &GroupingWork,
+    merger: &dyn WindowMerger,
 ) -> Result<GroupingEffects, GroupingError> {
     let mut run = Run {
         grouper,
@@ -46,9 +48,7 @@ pub(super) fn run(
         dropped_late: 0,
         dropped_closed: 0,
     };
-    for (group, chunks) in &work.elements {
-        run.elements(*group, chunks)?;
-    }
+    run.elements(merger)?;
     for group in &work.timers {
         run.fire_timers(*group)?;
     }
@@ -70,7 +70,7 @@ pub(super) fn run(
     })
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
     /// Now, as a window sees it.
     pub(super) fn moment(&self, window: &Window) -> Moment {
         Moment {
@@ -80,51 +80,68 @@ impl Run<'_> {
         }
     }
 
-    fn elements(&mut self, group: KeyGroup, chunks: &[Bytes]) -> Result<(), GroupingError> {
-        let keys = Keys::new(self.grouper.stage, group);
-        // Keys in the order of their first element, so that the same input gives the same output.
-        let mut positions: FxHashMap<&[u8], usize> = FxHashMap::default();
-        let mut by_key: Vec<(&[u8], Vec<Incoming<'_>>)> = Vec::new();
-        for chunk in chunks {
-            for element in self.grouper.input.iter(chunk) {
+    fn elements(&mut self, merger: &dyn WindowMerger) -> Result<(), GroupingError> {
+        let keys = self.by_key()?;
+        if !self.grouper.merging {
+            let mut keys = keys.into_iter();
+            return keys
+                .try_for_each(|(place, incoming)| self.add_all(place, incoming, BTreeMap::new()));
+        }
+        let mut sets = Vec::with_capacity(keys.len());
+        let mut stored = Vec::with_capacity(keys.len());
+        for (place, incoming) in &keys {
+            let of_key = self.stored_windows(*place)?;
+            sets.push(all_windows(&of_key, incoming));
+            stored.push(of_key);
+        }
+        let merges = merged(merger, &sets)?;
+        for (((place, mut incoming), stored), merges) in keys.into_iter().zip(stored).zip(merges) {
+            let cells = self.merge(place, stored, merges, &mut incoming)?;
+            self.add_all(place, incoming, cells)?;
+        }
+        Ok(())
+    }
+
+    /// The elements that are not too late, by key. Keys are in the order of their first element, so that
+    /// the same input gives the same output.
+    fn by_key(&mut self) -> Result<Vec<(Place<'a>, Vec<Incoming<'a>>)>, GroupingError> {
+        let (grouper, watermark) = (self.grouper, self.work.input_watermark);
+        let mut positions: FxHashMap<(KeyGroup, &[u8]), usize> = FxHashMap::default();
+        let mut by_key: Vec<(Place<'_>, Vec<Incoming<'_>>)> = Vec::new();
+        for (group, chunks) in &self.work.elements {
+            let keys = Keys::new(grouper.stage, *group);
+            for element in chunks.iter().flat_map(|chunk| grouper.input.iter(chunk)) {
                 let element = element?;
-                let position = *positions.entry(element.key()).or_insert_with(|| {
-                    by_key.push((element.key(), Vec::new()));
+                let key = element.key();
+                let position = *positions.entry((*group, key)).or_insert_with(|| {
+                    by_key.push((Place { keys, key }, Vec::new()));
                     by_key.len() - 1
                 });
                 for window in element.windows() {
-                    let (timestamp, value) = (element.timestamp, element.value_of_key());
+                    let window = window?;
+                    if passed(grouper.expiry(&window), watermark) {
+                        self.dropped_late += 1;
+                        continue;
+                    }
                     by_key[position].1.push(Incoming {
-                        timestamp,
-                        window: window?,
-                        value,
+                        timestamp: element.timestamp,
+                        window,
+                        value: element.value_of_key(),
                     });
                 }
             }
         }
-        by_key
-            .into_iter()
-            .try_for_each(|(key, incoming)| self.key(Place { keys, key }, incoming))
+        by_key.retain(|(_, incoming)| !incoming.is_empty());
+        Ok(by_key)
     }
 
     /// Adds a key's elements to their windows.
-    fn key(
+    fn add_all(
         &mut self,
         place: Place<'_>,
-        mut incoming: Vec<Incoming<'_>>,
+        incoming: Vec<Incoming<'_>>,
+        mut cells: BTreeMap<Window, Cell>,
     ) -> Result<(), GroupingError> {
-        let (grouper, watermark) = (self.grouper, self.work.input_watermark);
-        let before = incoming.len();
-        incoming.retain(|element| !passed(grouper.expiry(&element.window), watermark));
-        self.dropped_late += (before - incoming.len()) as u64;
-        if incoming.is_empty() {
-            return Ok(());
-        }
-        let mut cells = if grouper.merging {
-            self.merge(place, &mut incoming)?
-        } else {
-            BTreeMap::new()
-        };
         for element in incoming {
             let cell = match cells.entry(element.window) {
                 std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
@@ -136,7 +153,7 @@ impl Run<'_> {
             self.add(cell, place, element.timestamp, element.value)?;
         }
         for cell in cells.values_mut() {
-            if !grouper.options.fire_at_every_element {
+            if !self.grouper.options.fire_at_every_element {
                 self.fire_if_ready(cell, place)?;
             }
             cell.save(self, place)?;

@@ -1,8 +1,15 @@
 //! Sessions.
 
-use dataflume_engine::grouping::GroupingOptions;
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use dataflume_engine::grouping::{GroupingError, GroupingOptions, Merge, WindowMerger};
+use dataflume_model::coder::Coder;
+use dataflume_model::time::EventTime;
 use dataflume_model::trigger::{TimestampTransform, Trigger};
-use dataflume_model::window::{AccumulationMode, OutputTime, WindowingStrategy};
+use dataflume_model::window::{
+    AccumulationMode, MergeStatus, OutputTime, Window, WindowFn, WindowKind, WindowingStrategy,
+};
 use expect_test::{Expect, expect};
 
 use crate::world::{World, sessions, trace};
@@ -146,8 +153,124 @@ fn a_growing_session_does_not_move_its_values() {
     }
     // One entry of values per bundle, the record, a timer, a hold, the number of the next bag.
     assert_eq!(world.stored(), 104);
-    let panes = world.advance_watermark(dataflume_model::time::EventTime::MAX);
+    let panes = world.advance_watermark(EventTime::MAX);
     assert_eq!(panes.len(), 1);
     assert_eq!(panes[0].values, (0..100).collect::<Vec<_>>());
     assert_eq!(world.stored(), 0);
+}
+
+/// Merges as an SDK might: windows of the same hundred become one, whose end is the latest.
+struct Hundreds;
+
+impl WindowMerger for Hundreds {
+    fn merge(&self, sets: &[Vec<Window>]) -> Result<Vec<Vec<Merge>>, String> {
+        let merge = |set: &Vec<Window>| {
+            let mut by_hundred: BTreeMap<i64, Vec<Window>> = BTreeMap::new();
+            for window in set {
+                let hundred = window.max_timestamp().0.div_euclid(100);
+                by_hundred.entry(hundred).or_default().push(window.clone());
+            }
+            // Windows that nothing happens to are left out: they stay.
+            let joined = by_hundred.into_values().filter(|windows| windows.len() > 1);
+            let merge = |sources: Vec<Window>| Merge {
+                result: sources
+                    .iter()
+                    .max_by_key(|window| window.max_timestamp())
+                    .expect("not empty")
+                    .clone(),
+                sources,
+            };
+            joined.map(merge).collect()
+        };
+        Ok(sets.iter().map(merge).collect())
+    }
+}
+
+/// A window of the user's own: nothing is known of it but its maximum timestamp.
+fn own(max_timestamp: i64) -> Window {
+    let max_timestamp = EventTime(max_timestamp);
+    let mut encoded = max_timestamp.encode().to_vec();
+    encoded.push(0);
+    Window::Custom {
+        max_timestamp,
+        encoded: encoded.into(),
+    }
+}
+
+fn own_windows() -> WindowingStrategy {
+    let coder = Coder::CustomWindow(Box::new(Coder::LengthPrefix(Box::new(Coder::Bytes))));
+    WindowingStrategy {
+        window_fn: WindowFn::Custom {
+            urn: "beam:window_fn:pickled_python:v1".into(),
+            payload: Bytes::new(),
+        },
+        merge_status: MergeStatus::NeedsMerge,
+        kind: WindowKind::Custom(coder),
+        ..WindowingStrategy::default()
+    }
+}
+
+#[test]
+fn windows_of_the_users_own_merge_as_the_sdk_says() {
+    let mut world = World::new(own_windows(), GroupingOptions::default());
+    let early = [
+        ("a", 1, own(10)),
+        ("b", 2, own(20)),
+        ("a", 3, own(30)),
+        ("a", 4, own(130)),
+    ];
+    assert_eq!(world.bundle_in(&early, &Hundreds), []);
+    assert_eq!(world.bundle_in(&[("a", 5, own(60))], &Hundreds), []);
+    assert_eq!(world.bundle_in(&[("b", 6, own(150))], &Hundreds), []);
+    let panes = world.advance_watermark(EventTime::MAX);
+    let mut found: Vec<(&str, i64, Vec<i64>)> = panes
+        .iter()
+        .map(|pane| {
+            let mut values = pane.values.clone();
+            values.sort_unstable();
+            (pane.key.as_str(), pane.window.max_timestamp().0, values)
+        })
+        .collect();
+    found.sort();
+    let expected = [
+        ("a", 60, vec![1, 3, 5]),
+        ("a", 130, vec![4]),
+        ("b", 20, vec![2]),
+        ("b", 150, vec![6]),
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn without_an_sdk_windows_of_the_users_own_do_not_merge() {
+    let world = World::new(own_windows(), GroupingOptions::default());
+    let function = world.strategy.window_fn.clone();
+    let result = world.try_bundle_in(&[("a", 1, own(10))], &function);
+    assert!(
+        matches!(result, Err(GroupingError::Merger(_))),
+        "{result:?}"
+    );
+}
+
+#[test]
+fn answers_that_contradict_the_question_are_refused() {
+    struct Twice;
+    impl WindowMerger for Twice {
+        fn merge(&self, sets: &[Vec<Window>]) -> Result<Vec<Vec<Merge>>, String> {
+            let twice = |set: &Vec<Window>| {
+                let merge = |result| Merge {
+                    result,
+                    sources: set.clone(),
+                };
+                vec![merge(own(50)), merge(own(60))]
+            };
+            Ok(sets.iter().map(twice).collect())
+        }
+    }
+    let world = World::new(own_windows(), GroupingOptions::default());
+    let result = world.try_bundle_in(&[("a", 1, own(10))], &Twice);
+    assert!(
+        matches!(result, Err(GroupingError::BadMerge(_))),
+        "{result:?}"
+    );
 }

@@ -323,19 +323,6 @@ fn refusals() {
         let input = WindowedCodec::new(value, strategy.kind.clone());
         Grouper::new(STAGE, strategy, input, GroupingOptions::default()).err()
     };
-    let urn = "beam:window_fn:pickled_python:v1".to_owned();
-    let custom = WindowingStrategy {
-        window_fn: WindowFn::Custom {
-            urn: urn.clone(),
-            payload: Default::default(),
-        },
-        merge_status: MergeStatus::NeedsMerge,
-        ..fixed(10)
-    };
-    assert_eq!(
-        refused(custom, coder()),
-        Some(GroupingError::NeedsSdk { urn })
-    );
     let retracting = WindowingStrategy {
         accumulation: AccumulationMode::Retracting,
         ..fixed(10)

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 use dataflume_engine::KeyGroupSummary;
 use dataflume_engine::grouping::{
-    Grouper, GroupingEffects, GroupingError, GroupingOptions, GroupingWork,
+    Grouper, GroupingEffects, GroupingError, GroupingOptions, GroupingWork, WindowMerger,
 };
 use dataflume_engine::store::{MemoryStore, Store};
 use dataflume_model::coder::Coder;
@@ -158,8 +158,47 @@ impl World {
         self.grouper.run(&self.store, &work)
     }
 
+    /// One bundle of elements in windows of their own, merged by someone: key, value, window.
+    pub(crate) fn bundle_in(
+        &mut self,
+        elements: &[(&str, i64, Window)],
+        merger: &dyn WindowMerger,
+    ) -> Vec<Pane> {
+        let effects = self.try_bundle_in(elements, merger);
+        let mut panes = self.commit(effects.expect("the grouping runs"));
+        panes.extend(self.fire_due());
+        panes
+    }
+
+    pub(crate) fn try_bundle_in(
+        &self,
+        elements: &[(&str, i64, Window)],
+        merger: &dyn WindowMerger,
+    ) -> Result<GroupingEffects, GroupingError> {
+        let mut chunk = Vec::new();
+        for (key, value, window) in elements {
+            let (timestamp, window) = (window.max_timestamp(), std::slice::from_ref(window));
+            self.input
+                .encode_header(timestamp, window, &PaneInfo::NO_FIRING, &mut chunk)
+                .expect("its window");
+            wire::put_prefixed(key.as_bytes(), &mut chunk);
+            wire::put_varint(*value as u64, &mut chunk);
+        }
+        let work = GroupingWork {
+            elements: vec![(GROUP, vec![chunk.into()])],
+            timers: vec![],
+            input_watermark: self.watermark,
+            processing_time: self.now,
+        };
+        self.grouper.run_with(&self.store, &work, merger)
+    }
+
     fn run(&mut self, elements: Vec<(KeyGroup, Vec<Bytes>)>, timers: Vec<KeyGroup>) -> Vec<Pane> {
         let effects = self.try_run(elements, timers).expect("the grouping runs");
+        self.commit(effects)
+    }
+
+    fn commit(&mut self, effects: GroupingEffects) -> Vec<Pane> {
         let panes = self.decode(&effects.output);
         assert_eq!(panes.len() as u64, effects.output_elements);
         for pane in &panes {

@@ -98,6 +98,7 @@ fn group(at_end_of_input: bool) -> StageKind {
         transform: "group".into(),
         windowing: WindowingStrategy::default(),
         at_end_of_input,
+        merging: None,
     })
 }
 
@@ -150,6 +151,7 @@ fn add(
             access_pattern: AccessPattern::Iterable,
             windowing: WindowingStrategy::default(),
             coder: Coder::Bytes,
+            mapping: None,
         })
         .collect();
     plan.stages.push(Stage {

@@ -140,6 +140,17 @@ impl CoderTable {
         }
     }
 
+    /// The id of a coder by which a PCollection's elements are understood as they are meant. Where
+    /// a PCollection's coder is one of windowed values, the Java harness takes it for that of
+    /// elements with their windows; elements that are windowed values themselves are told apart by
+    /// a length prefix, which is written nowhere.
+    pub(crate) fn of_elements(&mut self, id: &str) -> String {
+        match self.urn(id) {
+            urns::WINDOWED_VALUE | urns::PARAM_WINDOWED_VALUE => self.length_prefixed(id),
+            _ => id.to_owned(),
+        }
+    }
+
     fn length_prefixed(&mut self, id: &str) -> String {
         self.add(&format!("{id}_lp"), urns::LENGTH_PREFIX, &[id])
     }

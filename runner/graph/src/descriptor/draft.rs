@@ -71,6 +71,14 @@ impl<'a> Draft<'a> {
             .insert(node.id.clone(), transform);
     }
 
+    /// A transform that is no node of the pipeline, and what it writes.
+    pub(super) fn transform(&mut self, transform: PTransform, output: &str) {
+        self.pcollection(output, true);
+        self.descriptor
+            .transforms
+            .insert(transform.unique_name.clone(), transform);
+    }
+
     /// The payload, with coders for state and timers that the runner can parse.
     fn par_do(&mut self, node: &Node, par_do: &ParDoPayload) -> bytes::Bytes {
         if !par_do.restriction_coder_id.is_empty() {
@@ -122,6 +130,7 @@ impl<'a> Draft<'a> {
         if wire {
             pcollection.coder_id = self.components.wire_coder_id(id);
         }
+        pcollection.coder_id = self.components.coders.of_elements(&pcollection.coder_id);
         self.coders.insert(pcollection.coder_id.clone());
         self.strategy(&pcollection.windowing_strategy_id);
         pcollection.display_data.clear();

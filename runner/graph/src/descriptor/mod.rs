@@ -5,6 +5,7 @@
 //! says. PCollections that stay within the harness keep the user's coder.
 
 mod draft;
+mod window_fn;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,7 @@ use crate::node::Node;
 use crate::plan::{ExecutableStage, KeyedStage, Splittable, TimeDomain, TimerFamily, Truncation};
 
 use draft::{Draft, PORT};
+pub(crate) use window_fn::{Site, mapping, merging};
 
 /// Makes the executable stage of these nodes. The first one reads the main input.
 pub(crate) fn stage(

@@ -61,9 +61,13 @@ impl Check<'_> {
         if let Ok(windowing) = self.components.strategy(&strategy)
             && let WindowFn::Custom { urn, .. } = &windowing.window_fn
             && windowing.merge_status == MergeStatus::NeedsMerge
+            && !self
+                .components
+                .canonical_environments
+                .contains_key(&windowing.environment_id)
         {
-            let reason = "grouping in merging windows of the user's own kind is not supported; \
-                          session windows are";
+            let reason = "windows merge by a function of the user's own, but the windowing strategy \
+                          names no environment that could run it";
             self.problems
                 .add(ProblemKind::UnsupportedWindowing, node.at(), urn, reason);
         }
@@ -174,10 +178,11 @@ impl Check<'_> {
             let id = self.components.strategy_id(pcollection).to_owned();
             if let Ok(windowing) = self.components.strategy(&id)
                 && let WindowFn::Custom { urn, .. } = &windowing.window_fn
+                && side_input.window_mapping_fn.is_none()
             {
                 let reason = format!(
-                    "side input {tag:?} has windows of the user's own kind; only the standard \
-                     window functions can be mapped onto"
+                    "side input {tag:?} has windows of the user's own kind, but nothing says how \
+                     main windows map onto them"
                 );
                 self.problems
                     .add(ProblemKind::UnsupportedSideInput, node.at(), urn, reason);

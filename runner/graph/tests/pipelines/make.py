@@ -212,7 +212,7 @@ def custom_windows(p):
       | 'Group' >> beam.GroupByKey())
 
 
-def refused(p):
+def sdk_windows(p):
   pairs = p | 'Create' >> beam.Create([('a', 1)], reshuffle=False)
   pairs | 'Bursts' >> beam.WindowInto(Bursts(3)) | 'Group' >> beam.GroupByKey()
   odd = pairs | 'Odd' >> beam.WindowInto(Odd())
@@ -223,7 +223,7 @@ def main(folder):
   environment = environments.ExternalEnvironment(
       'localhost:50000', capabilities=environments.python_sdk_capabilities())
   for build in (wordcount, group, side_inputs, splittable, stateful, flatten, reshuffle, test_stream,
-                triggers, custom_windows, refused):
+                triggers, custom_windows, sdk_windows):
     p = beam.Pipeline(options=PipelineOptions(['--allow_unsafe_triggers']))
     build(p)
     proto = p.to_runner_api(default_environment=environment)
