@@ -17,4 +17,4 @@ pub mod workers;
 pub use command::{Finished, run_within, wait_until};
 pub use emulator::{Emulator, EmulatorOptions};
 pub use pipeline::{Environment, Pipeline, Ran, Sdk};
-pub use prepared::Prepared;
+pub use prepared::{Prepared, emulator_program, workspace};

@@ -13,6 +13,9 @@ use serde::Deserialize;
 pub struct Prepared {
     /// A Python interpreter with apache-beam.
     pub python: PathBuf,
+    /// One with the clients of Google's services too. What was prepared by an older version does not say.
+    #[serde(default)]
+    pub python_for_dataflow: PathBuf,
     /// The folder of the Go examples' programs.
     pub go_programs: PathBuf,
     /// The class path of the Java examples, with everything they depend on.
@@ -51,7 +54,10 @@ impl Prepared {
 }
 
 /// The emulator's program: `DATAFLUME_BIN`, or built now.
-pub(crate) fn emulator_program() -> &'static Path {
+///
+/// # Panics
+/// If it could not be built.
+pub fn emulator_program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         if let Some(program) = std::env::var_os("DATAFLUME_BIN") {
@@ -65,7 +71,7 @@ pub(crate) fn emulator_program() -> &'static Path {
 }
 
 /// The folder of the workspace.
-pub(crate) fn workspace() -> &'static Path {
+pub fn workspace() -> &'static Path {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
     own.parent().unwrap_or(own)
 }

@@ -32,6 +32,8 @@ const WEATHER_FILE: &str = "vega_datasets/_data/seattle-weather.csv";
 pub(crate) struct Prepared {
     /// A Python interpreter with apache-beam and pytest.
     python: PathBuf,
+    /// One with the clients of Google's services too.
+    python_for_dataflow: PathBuf,
     /// The folder of the Go examples' programs.
     go_programs: PathBuf,
     /// The class path of the Java examples, with everything they depend on.
@@ -56,6 +58,7 @@ pub(crate) fn prepare() -> Result<PathBuf> {
     fs::create_dir_all(&target)?;
     let prepared = Prepared {
         python: Beam::ensure()?.python,
+        python_for_dataflow: Beam::ensure_for_dataflow()?.python,
         go_programs: go_programs(workspace, &target)?,
         java_class_path: java_class_path(workspace)?,
         packages: packages(workspace, &target)?,

@@ -12,6 +12,10 @@ use crate::workspace;
 const BEAM_VERSION: &str = "2.77.0";
 const PACKAGES: [&str; 2] = ["apache-beam==2.77.0", "pytest"];
 
+/// The same with the clients of Google's services, in an environment of its own: most tests must
+/// not depend on them.
+const PACKAGES_FOR_DATAFLOW: [&str; 2] = ["apache-beam[gcp]==2.77.0", "pytest"];
+
 /// Interpreters to make the environment with, best first.
 const INTERPRETERS: [&str; 2] = ["python3.11", "python3"];
 
@@ -34,14 +38,24 @@ pub(crate) struct Beam {
 impl Beam {
     /// The SDK, installed if it isn't there yet or is broken.
     pub(crate) fn ensure() -> anyhow::Result<Self> {
-        let folder = workspace::cache()?.join("py311");
+        Self::ensure_in("py311", PROBE, &PACKAGES)
+    }
+
+    /// The one with which jobs are sent to Dataflow.
+    pub(crate) fn ensure_for_dataflow() -> anyhow::Result<Self> {
+        let probe = format!("{PROBE}; m.version('google-cloud-dataflow-client')");
+        Self::ensure_in("py311-gcp", &probe, &PACKAGES_FOR_DATAFLOW)
+    }
+
+    fn ensure_in(name: &str, probe: &str, packages: &[&str]) -> anyhow::Result<Self> {
+        let folder = workspace::cache()?.join(name);
         let python = folder.join("bin/python");
-        if let Ok(found) = Self::probe(&python) {
+        if let Ok(found) = Self::probe(&python, probe) {
             return Ok(found);
         }
         println!(
             "installing {} into {}",
-            PACKAGES.join(" and "),
+            packages.join(" and "),
             folder.display()
         );
         make_environment(&folder)?;
@@ -53,13 +67,13 @@ impl Beam {
             "--quiet",
             "--disable-pip-version-check",
         ]);
-        workspace::must(install.args(PACKAGES))?;
-        Self::probe(&python).context("the Python SDK was installed but doesn't work")
+        workspace::must(install.args(packages))?;
+        Self::probe(&python, probe).context("the Python SDK was installed but doesn't work")
     }
 
-    fn probe(python: &Path) -> anyhow::Result<Self> {
+    fn probe(python: &Path, script: &str) -> anyhow::Result<Self> {
         let output = Command::new(python)
-            .args(["-c", PROBE])
+            .args(["-c", script])
             .output()
             .with_context(|| format!("can't run {}", python.display()))?;
         if !output.status.success() {

@@ -10,7 +10,7 @@ use time::macros::format_description;
 use super::errors::{ApiError, Code};
 use super::request::JobRequest;
 use super::routes::Target;
-use super::{DataflowApi, enums, translate};
+use super::{DataflowApi, enums, local_files, translate};
 use crate::jobs::{PrepareRequest, Scope, Submission, Submitted};
 
 /// The longest name of a job.
@@ -57,6 +57,7 @@ impl DataflowApi {
             return Ok(Submitted { job, replayed });
         }
         let pipeline = translate::pipeline(self.store(), &request).await?;
+        local_files::check(&pipeline)?;
         let staged = self.artifacts.uploaded(&pipeline).await?;
         let prepare = PrepareRequest {
             name: request.name.clone(),

@@ -13,6 +13,7 @@ mod enums;
 mod errors;
 mod execution_details;
 mod list;
+mod local_files;
 mod messages;
 mod metrics;
 mod patience;
