@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use dataflume_storage::{
     BucketMetadata, BucketOptions, Error, ObjectId, ObjectReader, Preconditions, ReadOptions,
-    Result, Store, Uploads,
+    Result, Rewrites, Store, Uploads,
 };
 
 /// How Cloud Storage spells a location where it is not a `gs://` URL. Dataflow's clients use it for
@@ -27,6 +27,7 @@ const HOST_PREFIXES: [&str; 3] = [
 pub struct Buckets {
     store: Store,
     uploads: Uploads,
+    rewrites: Rewrites,
     auto_create: bool,
     /// Buckets that a client deleted come back only when a client makes them.
     deleted: Arc<Mutex<HashSet<String>>>,
@@ -38,6 +39,7 @@ impl Buckets {
     pub fn new(store: Store, auto_create: bool) -> Self {
         Self {
             uploads: Uploads::new(store.clone()),
+            rewrites: Rewrites::new(store.clone()),
             store,
             auto_create,
             deleted: Arc::default(),
@@ -54,6 +56,12 @@ impl Buckets {
     #[must_use]
     pub fn uploads(&self) -> &Uploads {
         &self.uploads
+    }
+
+    /// The rewrites under way.
+    #[must_use]
+    pub fn rewrites(&self) -> &Rewrites {
+        &self.rewrites
     }
 
     /// Makes the bucket if it does not exist and may be made on first use. If it may not, whatever

@@ -168,7 +168,7 @@ async fn downloads_carry_what_clients_check() {
     let written = gcs.put("o", "hello").await;
     let response = send(gcs.get("/storage/v1/b/buck/o/o?alt=media")).await;
     let hashes: Vec<_> = response.headers().get_all("x-goog-hash").iter().collect();
-    assert_eq!(hashes, ["crc32c=mnG7TA==", "md5=XUFAKrxLKna5cZ2REBfFkg=="]);
+    assert_eq!(hashes, ["crc32c=mnG7TA==,md5=XUFAKrxLKna5cZ2REBfFkg=="]);
     let generation = header(&response, "x-goog-generation").unwrap();
     assert_eq!(json!(generation), written["generation"]);
     assert_eq!(header(&response, "x-goog-metageneration").unwrap(), "1");

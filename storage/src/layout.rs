@@ -3,6 +3,7 @@
 //! ```text
 //! buckets/BUCKET/bucket.json        the bucket's own metadata
 //! buckets/BUCKET/objects/KEY        one object: its metadata as JSON, and which blob holds its bytes
+//! buckets/BUCKET/noncurrent/KEY/GENERATION   an object that was replaced or deleted, where versions are kept
 //! buckets/BUCKET/blobs/ID           immutable bytes
 //! ```
 //!
@@ -47,6 +48,15 @@ pub(crate) fn objects(bucket: &str) -> Path {
     Path::from_iter([BUCKETS, bucket, "objects"])
 }
 
+pub(crate) fn noncurrent(bucket: &str) -> Path {
+    Path::from_iter([BUCKETS, bucket, "noncurrent"])
+}
+
+pub(crate) fn noncurrent_record(bucket: &str, name: &str, generation: i64) -> Path {
+    let folder = extend(noncurrent(bucket), &encode(name));
+    extend(folder, &generation.to_string())
+}
+
 pub(crate) fn blobs(bucket: &str) -> Path {
     Path::from_iter([BUCKETS, bucket, "blobs"])
 }
@@ -62,17 +72,38 @@ pub(crate) fn object_record(bucket: &str, name: &str) -> Path {
 /// The folder that holds the records of every object whose name starts with `prefix`,
 /// and perhaps of others.
 pub(crate) fn objects_below(bucket: &str, prefix: &str) -> Path {
+    below(objects(bucket), prefix)
+}
+
+/// What [`objects_below`] is for objects, for noncurrent generations.
+pub(crate) fn noncurrent_below(bucket: &str, prefix: &str) -> Path {
+    below(noncurrent(bucket), prefix)
+}
+
+fn below(base: Path, prefix: &str) -> Path {
     match prefix.rfind('/') {
-        None => objects(bucket),
-        Some(end) => extend(objects(bucket), &encode_folders(&prefix[..end])),
+        None => base,
+        Some(end) => extend(base, &encode_folders(&prefix[..end])),
     }
 }
 
 /// The name of the object whose record is at `record`; `None` if it is no record of this bucket.
 pub(crate) fn object_name(bucket: &str, record: &Path) -> Option<String> {
-    let parts: Vec<_> = record.prefix_match(&objects(bucket))?.collect();
+    decode(&key(&objects(bucket), record)?)
+}
+
+/// The name and the generation of the noncurrent object whose record is at `record`; `None` if it is
+/// no record of this bucket.
+pub(crate) fn noncurrent_name(bucket: &str, record: &Path) -> Option<(String, i64)> {
+    let key = key(&noncurrent(bucket), record)?;
+    let (key, generation) = key.rsplit_once('/')?;
+    Some((decode(key)?, generation.parse().ok()?))
+}
+
+fn key(base: &Path, record: &Path) -> Option<String> {
+    let parts: Vec<_> = record.prefix_match(base)?.collect();
     let key: Vec<&str> = parts.iter().map(AsRef::as_ref).collect();
-    decode(&key.join("/"))
+    Some(key.join("/"))
 }
 
 fn extend(base: Path, key: &str) -> Path {

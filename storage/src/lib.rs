@@ -6,9 +6,8 @@
 //! brings it. Where the bytes rest is any `object_store` backend, chosen by URL: a local folder,
 //! memory, `gs://`, `s3://` or `az://`.
 //!
-//! What it is not: it knows no pipeline, no job and no HTTP. It does not interpret what buckets
-//! carry besides their name (life cycle rules, access lists), does not keep noncurrent generations,
-//! and does not coordinate several processes: one process owns a root at a time.
+//! What it is not: it knows no pipeline, no job and no HTTP. Of what buckets carry, it interprets their
+//! name and whether they keep versions, no life cycle rules or access lists; and it does not coordinate several processes: one process owns a root at a time.
 //!
 //! Start at [`Store::open`], then [`Store::put`] and [`Store::get`]. How things are laid out on a
 //! backend, and why an interrupted write is never seen, is told in [`layout`].
@@ -19,6 +18,7 @@ pub mod layout;
 mod location;
 pub mod metadata;
 pub mod names;
+pub mod rewrite;
 pub mod staging;
 pub mod store;
 pub mod upload;
@@ -28,6 +28,7 @@ pub use metadata::{
     BucketMetadata, ContentAttributes, Crc32c, Md5, ObjectId, ObjectMetadata, Preconditions,
     Timestamp,
 };
+pub use rewrite::{RewriteId, RewriteStatus, Rewrites};
 pub use staging::{Sha256, StagedArtifact, Staging, StagingSession, StagingWriter};
 pub use store::{
     AttributesPatch, BucketOptions, ByteRange, ComposeSource, CopyOptions, ExpectedContent,

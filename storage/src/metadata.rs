@@ -126,6 +126,8 @@ pub struct ContentAttributes {
     pub storage_class: Option<String>,
     /// The user's own metadata.
     pub custom: BTreeMap<String, String>,
+    /// Whatever else the writer set (holds, contexts), kept and given back, never interpreted.
+    pub extra: serde_json::Map<String, serde_json::Value>,
 }
 
 /// An object, without its content.
@@ -152,6 +154,9 @@ pub struct ObjectMetadata {
     pub time_created: Timestamp,
     /// When this metageneration was written.
     pub updated: Timestamp,
+    /// When this generation was replaced or deleted: it is kept as a noncurrent one.
+    #[serde(default)]
+    pub time_deleted: Option<Timestamp>,
 }
 
 /// A bucket, without its objects.
@@ -165,8 +170,19 @@ pub struct BucketMetadata {
     pub time_created: Timestamp,
     /// When its metadata last changed.
     pub updated: Timestamp,
-    /// Whatever else the client set (location, labels, rules), kept and given back, never interpreted.
+    /// Whatever else the client set (location, labels, rules), kept and given back. Only
+    /// `versioning` has a meaning here: see [`keeps_versions`](Self::keeps_versions).
     pub attributes: serde_json::Map<String, serde_json::Value>,
+}
+
+impl BucketMetadata {
+    /// Whether objects that are replaced or deleted are kept as noncurrent generations:
+    /// `versioning.enabled`.
+    #[must_use]
+    pub fn keeps_versions(&self) -> bool {
+        let versioning = self.attributes.get("versioning");
+        versioning.is_some_and(|versioning| versioning["enabled"] == true)
+    }
 }
 
 /// Conditions on the object (or bucket) as it is when the request takes effect.

@@ -8,11 +8,16 @@ use serde_json::Value;
 
 use super::call::Call;
 use super::errors::ApiError;
+use super::fields::Fields;
 
 /// A resource, or as much of it as the request asks for.
-pub(super) fn json(_call: &Call, resource: Value) -> Result<Response, ApiError> {
+pub(super) fn json(call: &Call, resource: Value) -> Result<Response, ApiError> {
     let etag = resource["etag"].as_str().map(HeaderValue::from_str);
-    let mut response = Json(resource).into_response();
+    let shown = match call.query.get("fields").filter(|fields| !fields.is_empty()) {
+        Some(fields) => Fields::parse(fields)?.select(resource),
+        None => resource,
+    };
+    let mut response = Json(shown).into_response();
     let headers = response.headers_mut();
     if let Some(Ok(etag)) = etag {
         headers.insert(ETAG, etag);

@@ -95,8 +95,8 @@ async fn update(call: &Call, body: Body, name: &str) -> Result<Response, ApiErro
     let store = call.buckets.store();
     // What the new resource does not say is gone.
     for key in store.bucket(name).await?.attributes.keys() {
-        // Where a bucket is, never changes.
-        if key != "location" {
+        // Where a bucket is never changes, and policies have a path of their own.
+        if key != "location" && !key.starts_with('$') {
             changes.entry(key).or_insert(Value::Null);
         }
     }

@@ -8,11 +8,14 @@
 //! since an object's name may hold any character, slashes among them.
 
 mod answer;
+mod batch;
 mod body;
 mod buckets;
 mod call;
+mod configuration;
 mod download;
 mod errors;
+mod fields;
 mod hashes;
 mod objects;
 mod preconditions;
@@ -21,6 +24,7 @@ mod related;
 mod resource;
 mod route;
 mod upload;
+mod xml;
 
 use axum::Router;
 use axum::body::Body;
@@ -35,7 +39,7 @@ use crate::buckets::Buckets;
 
 /// Where the JSON API is found. Clients that are given an address without a path leave out
 /// `/storage/v1`.
-const PATHS: [&str; 7] = [
+const PATHS: [&str; 8] = [
     "/storage/v1/{*path}",
     "/upload/storage/v1/{*path}",
     "/resumable/upload/storage/v1/{*path}",
@@ -43,7 +47,11 @@ const PATHS: [&str; 7] = [
     "/b",
     "/b/{*path}",
     "/upload/b/{*path}",
+    "/download/b/{*path}",
 ];
+
+/// Where batches are taken.
+const BATCH_PATHS: [&str; 2] = ["/batch", "/batch/storage/v1"];
 
 /// The routes of Cloud Storage's JSON API.
 pub fn router(buckets: Buckets) -> Router {
@@ -51,7 +59,22 @@ pub fn router(buckets: Buckets) -> Router {
     for path in PATHS {
         router = router.route(path, any(serve));
     }
+    for path in BATCH_PATHS {
+        router = router.route(path, any(serve_batch));
+    }
     router.with_state(buckets)
+}
+
+/// Answers a request for which there is no other route, if it reads an object in a bucket that exists:
+/// the XML API has nothing before the bucket's name. Any other request is given back.
+pub async fn fallback(buckets: &Buckets, request: Request) -> Result<Response, Box<Request>> {
+    xml::serve(buckets, request).await
+}
+
+async fn serve_batch(State(buckets): State<Buckets>, request: Request) -> Response {
+    batch::serve(&buckets, request)
+        .await
+        .unwrap_or_else(IntoResponse::into_response)
 }
 
 async fn serve(State(buckets): State<Buckets>, request: Request) -> Response {
@@ -79,6 +102,15 @@ async fn serve_plain(
         Route::Buckets => buckets::serve_all(call, body).await,
         Route::Bucket(bucket) => buckets::serve(call, body, &bucket).await,
         Route::Objects(bucket) => objects::serve_all(call, &bucket).await,
-        Route::Object(id) => objects::serve(call, &id, surface).await,
+        Route::Object(id) => objects::serve(call, body, &id, surface).await,
+        Route::Copy(transfer) => objects::copy(call, body, transfer).await,
+        Route::Rewrite(transfer) => objects::rewrite(call, body, transfer).await,
+        Route::Move(transfer) => objects::rename(call, transfer).await,
+        Route::Compose(id) => objects::compose(call, body, &id).await,
+        Route::Configuration { bucket, part } => {
+            configuration::of_bucket(call, body, &bucket, &part).await
+        }
+        Route::ObjectConfiguration { id, part } => configuration::of_object(call, &id, &part).await,
+        Route::ServiceAccount => configuration::service_account(call),
     }
 }

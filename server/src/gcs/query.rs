@@ -23,6 +23,12 @@ impl Query {
         found.map(|(_, value)| value.as_str())
     }
 
+    /// All parameters of this name.
+    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let found = self.0.iter().filter(move |(key, _)| key == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
     /// A parameter that has to be there.
     pub(super) fn required(&self, name: &str) -> Result<&str, ApiError> {
         match self.get(name) {

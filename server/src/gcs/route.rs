@@ -27,6 +27,37 @@ pub(super) enum Route {
     Objects(String),
     /// An object.
     Object(ObjectId),
+    /// An object becomes another, in one request.
+    Copy(Transfer),
+    /// An object becomes another, in as many requests as it takes.
+    Rewrite(Transfer),
+    /// An object gets another name in its bucket.
+    Move(Transfer),
+    /// An object is made of others.
+    Compose(ObjectId),
+    /// A part of a bucket's configuration that has a path of its own.
+    Configuration {
+        /// Whose.
+        bucket: String,
+        /// The rest of the path.
+        part: String,
+    },
+    /// A part of an object's configuration that has a path of its own.
+    ObjectConfiguration {
+        /// Whose.
+        id: ObjectId,
+        /// The rest of the path.
+        part: String,
+    },
+    /// The account that the service acts as in a project.
+    ServiceAccount,
+}
+
+/// From where to where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Transfer {
+    pub(super) source: ObjectId,
+    pub(super) destination: ObjectId,
 }
 
 /// The doors, longest first: each is tried on what the path starts with.
@@ -53,6 +84,40 @@ impl Route {
             ["b", bucket] => Self::Bucket(name(bucket)?),
             ["b", bucket, "o"] => Self::Objects(name(bucket)?),
             ["b", bucket, "o", object] => Self::Object(object_id(bucket, object)?),
+            [
+                "b",
+                from,
+                "o",
+                source,
+                verb @ ("copyTo" | "rewriteTo"),
+                "b",
+                to,
+                "o",
+                destination,
+            ] => {
+                let transfer = Transfer {
+                    source: object_id(from, source)?,
+                    destination: object_id(to, destination)?,
+                };
+                match verb {
+                    "copyTo" => Self::Copy(transfer),
+                    _ => Self::Rewrite(transfer),
+                }
+            }
+            ["b", bucket, "o", source, "moveTo", "o", destination] => Self::Move(Transfer {
+                source: object_id(bucket, source)?,
+                destination: object_id(bucket, destination)?,
+            }),
+            ["b", bucket, "o", object, "compose"] => Self::Compose(object_id(bucket, object)?),
+            ["b", bucket, "o", object, ..] => Self::ObjectConfiguration {
+                id: object_id(bucket, object)?,
+                part: segments[4..].join("/"),
+            },
+            ["b", bucket, ..] => Self::Configuration {
+                bucket: name(bucket)?,
+                part: segments[2..].join("/"),
+            },
+            ["projects", _, "serviceAccount"] => Self::ServiceAccount,
             _ => return Err(ApiError::no_such_path(path)),
         };
         Ok((surface, route))
@@ -108,6 +173,27 @@ mod tests {
                 object("../../x"),
             ),
             (
+                "/storage/v1/b/from/o/copyTo/rewriteTo/b/buck/o/x%2Fy",
+                Surface::Plain,
+                Route::Rewrite(Transfer {
+                    source: ObjectId::new("from", "copyTo"),
+                    destination: ObjectId::new("buck", "x/y"),
+                }),
+            ),
+            (
+                "/storage/v1/b/buck/o/x/compose",
+                Surface::Plain,
+                Route::Compose(ObjectId::new("buck", "x")),
+            ),
+            (
+                "/storage/v1/b/buck/iam/testPermissions",
+                Surface::Plain,
+                Route::Configuration {
+                    bucket: "buck".to_owned(),
+                    part: "iam/testPermissions".to_owned(),
+                },
+            ),
+            (
                 "/b/buck/o/%F0%9F%98%80",
                 Surface::Plain,
                 object("\u{1f600}"),
@@ -115,13 +201,7 @@ mod tests {
         ] {
             assert_eq!(Route::parse(path).unwrap(), (surface, route), "{path}");
         }
-        for path in [
-            "/storage/v1/",
-            "/storage/v1/c",
-            "/storage/v1/b/buck/p",
-            "/storage/v1/b/buck/o/a/b",
-            "/storage/v1/b/buck/o/%FF",
-        ] {
+        for path in ["/storage/v1/", "/storage/v1/c", "/storage/v1/b/buck/o/%FF"] {
             assert!(Route::parse(path).is_err(), "{path} was taken");
         }
     }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use axum::extract::State;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router, middleware};
@@ -15,6 +15,8 @@ use serde_json::json;
 use tonic::service::Routes;
 
 use super::authority;
+use crate::buckets::Buckets;
+use crate::gcs;
 use crate::jobs::{JobService, JobState};
 
 /// What the health pages tell.
@@ -45,7 +47,7 @@ impl Health {
 }
 
 /// Everything on the port: the gRPC services, the HTTP APIs and the pages.
-pub fn router(services: Routes, apis: Router, health: Health) -> Router {
+pub fn router(services: Routes, apis: Router, buckets: Buckets, health: Health) -> Router {
     let pages = Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
@@ -55,7 +57,13 @@ pub fn router(services: Routes, apis: Router, health: Health) -> Router {
         .into_axum_router()
         .merge(pages)
         .merge(apis)
-        .fallback(not_found)
+        .fallback(async move |request: Request| match is_grpc(&request) {
+            true => not_found(&request),
+            false => match gcs::fallback(&buckets, request).await {
+                Ok(response) => response,
+                Err(request) => not_found(&request),
+            },
+        })
         .layer(middleware::map_request(authority::note))
 }
 
@@ -68,17 +76,20 @@ async fn ready(State(health): State<Health>) -> (StatusCode, &'static str) {
 }
 
 /// A method or route that nobody serves, told in the caller's protocol.
-async fn not_found(headers: HeaderMap, uri: Uri) -> Response {
-    let content_type = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    if content_type.is_some_and(|value| value.starts_with("application/grpc")) {
-        let text = format!("this emulator has no gRPC method {}", uri.path());
+fn not_found(request: &Request) -> Response {
+    let path = request.uri().path();
+    if is_grpc(request) {
+        let text = format!("this emulator has no gRPC method {path}");
         return tonic::Status::unimplemented(text).into_http::<axum::body::Body>();
     }
-    let message = format!("this emulator serves nothing at {}", uri.path());
+    let message = format!("this emulator serves nothing at {path}");
     let body = json!({"error": {"code": 404, "message": message, "status": "NOT_FOUND"}});
     (StatusCode::NOT_FOUND, Json(body)).into_response()
+}
+
+fn is_grpc(request: &Request) -> bool {
+    let content_type = request.headers().get(CONTENT_TYPE);
+    content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
 async fn metrics(State(health): State<Health>) -> impl IntoResponse {

@@ -130,7 +130,7 @@ impl Server {
         let apis = gcs::router(buckets.clone())
             .merge(dataflow.router())
             .merge(identity::router());
-        let router = http::router(services, apis, health.clone());
+        let router = http::router(services, apis, buckets.clone(), health.clone());
         let connections = http::serve(listeners, &router, open);
         data.sweep();
         info!(endpoint, "ready");

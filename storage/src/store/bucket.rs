@@ -123,7 +123,7 @@ impl Store {
         Ok(bucket)
     }
 
-    /// Deletes an empty bucket.
+    /// Deletes an empty bucket: one without noncurrent generations, too.
     ///
     /// # Errors
     /// [`Error::BucketNotFound`], [`Error::BucketNotEmpty`], [`Error::PreconditionFailed`].
@@ -134,10 +134,11 @@ impl Store {
             let _guard = inner.locks.bucket(&name).await;
             let bucket = inner.existing_bucket(&name).await?;
             preconditions.check_values(0, bucket.metageneration)?;
-            let objects = layout::objects(&name);
-            if let Some(entry) = inner.backend.list(Some(&objects)).next().await {
-                entry?;
-                return Err(Error::BucketNotEmpty { bucket: name });
+            for records in [layout::objects(&name), layout::noncurrent(&name)] {
+                if let Some(entry) = inner.backend.list(Some(&records)).next().await {
+                    entry?;
+                    return Err(Error::BucketNotEmpty { bucket: name });
+                }
             }
             // What is left are blobs of writes under way, which fail when they want to commit.
             for blob in inner.paths_below(&layout::blobs(&name)).await? {

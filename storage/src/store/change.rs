@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Map, Value};
+
 use super::Store;
 use super::record::Record;
 use super::write::uninterrupted;
-use crate::error::{Error, Result};
-use crate::layout;
+use crate::error::Result;
 use crate::metadata::{ContentAttributes, ObjectId, ObjectMetadata, Preconditions, Timestamp};
 use object_store::ObjectStoreExt;
 
@@ -31,6 +32,10 @@ pub struct AttributesPatch {
     pub custom: BTreeMap<String, Option<String>>,
     /// Removes all of the user's metadata before `custom` is applied.
     pub clear_custom: bool,
+    /// What is not interpreted, key by key; a null removes.
+    pub extra: Map<String, Value>,
+    /// Removes all that is not interpreted before `extra` is applied.
+    pub clear_extra: bool,
 }
 
 impl AttributesPatch {
@@ -51,6 +56,8 @@ impl AttributesPatch {
                 .map(|(key, value)| (key, Some(value)))
                 .collect(),
             clear_custom: true,
+            extra: attributes.extra,
+            clear_extra: true,
         }
     }
 
@@ -77,6 +84,15 @@ impl AttributesPatch {
                 None => to.custom.remove(&key),
             };
         }
+        if self.clear_extra {
+            to.extra.clear();
+        }
+        for (key, value) in self.extra {
+            match value {
+                Value::Null => to.extra.remove(&key),
+                value => to.extra.insert(key, value),
+            };
+        }
     }
 }
 
@@ -84,8 +100,7 @@ impl Store {
     /// Changes the attributes: the generation stays, the metageneration goes up by one.
     ///
     /// # Errors
-    /// [`Error::ObjectNotFound`] (also for another `generation` than the current one),
-    /// [`Error::PreconditionFailed`].
+    /// [`Error::ObjectNotFound`], [`Error::PreconditionFailed`].
     pub async fn patch(
         &self,
         id: &ObjectId,
@@ -102,11 +117,11 @@ impl Store {
         Ok(record.object)
     }
 
-    /// Deletes the object.
+    /// Deletes the object. In a bucket that keeps versions, it becomes a noncurrent generation, unless
+    /// the `generation` to be deleted is named, which is gone for good then.
     ///
     /// # Errors
-    /// [`Error::ObjectNotFound`] (also for another `generation` than the current one),
-    /// [`Error::PreconditionFailed`].
+    /// [`Error::ObjectNotFound`], [`Error::PreconditionFailed`].
     pub async fn delete(
         &self,
         id: &ObjectId,
@@ -117,9 +132,15 @@ impl Store {
         uninterrupted(async move {
             let _guard = store.inner.locks.object(&id).await;
             let record = store.changeable(&id, generation, preconditions).await?;
-            let path = layout::object_record(&id.bucket, &id.name);
-            store.inner.backend.delete(&path).await?;
-            store.inner.remove_blob(&id.bucket, &record.blob).await;
+            let inner = &store.inner;
+            let path = record.path();
+            if generation.is_none() && inner.existing_bucket(&id.bucket).await?.keeps_versions() {
+                inner.keep_noncurrent(record, Timestamp::now()).await?;
+                inner.backend.delete(&path).await?;
+            } else {
+                inner.backend.delete(&path).await?;
+                inner.remove_blob(&id.bucket, &record.blob).await;
+            }
             Ok(())
         })
         .await
@@ -131,10 +152,7 @@ impl Store {
         generation: Option<i64>,
         preconditions: Preconditions,
     ) -> Result<Record> {
-        let record = self.inner.existing_record(id).await?;
-        if generation.is_some_and(|wanted| wanted != record.object.generation) {
-            return Err(Error::object_not_found(&id.bucket, &id.name));
-        }
+        let record = self.inner.existing_generation(id, generation).await?;
         preconditions.check(Some(&record.object))?;
         Ok(record)
     }

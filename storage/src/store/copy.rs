@@ -63,6 +63,40 @@ impl Store {
         .await
     }
 
+    /// Gives an object another name, also in another bucket: the copy appears before the source
+    /// goes, which it does only if nobody changed it meanwhile.
+    ///
+    /// # Errors
+    /// Those of [`copy`](Self::copy); [`Error::InvalidArgument`] if the two are one.
+    pub async fn rename(
+        &self,
+        source: &ObjectId,
+        destination: &ObjectId,
+        mut options: CopyOptions,
+    ) -> Result<ObjectMetadata> {
+        if source == destination {
+            return Err(Error::InvalidArgument(
+                "an object can't be moved onto itself".to_owned(),
+            ));
+        }
+        let read = ReadOptions {
+            generation: options.source_generation,
+            preconditions: options.source_preconditions,
+            ..ReadOptions::default()
+        };
+        let generation = self.stat(source, read).await?.generation;
+        options.source_generation = Some(generation);
+        let (store, source, destination) = (self.clone(), source.clone(), destination.clone());
+        uninterrupted(async move {
+            let moved = store.copy(&source, &destination, options).await?;
+            store
+                .delete(&source, Some(generation), Preconditions::default())
+                .await?;
+            Ok(moved)
+        })
+        .await
+    }
+
     async fn copied_blob(
         &self,
         source: &ObjectId,

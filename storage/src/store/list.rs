@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use futures::TryStreamExt;
 
 use super::Store;
+use super::glob::Glob;
+use super::record::Record;
 use crate::error::{Error, Result};
 use crate::layout;
 use crate::metadata::ObjectMetadata;
@@ -30,12 +32,16 @@ pub struct ListRequest {
     pub max_results: Option<usize>,
     /// Where the page before ended.
     pub page_token: Option<String>,
+    /// Shows noncurrent generations too.
+    pub versions: bool,
+    /// Only names that match this pattern: `?`, `*` (not beyond a `/`), `**`, `[a-z]`, `{one,other}`.
+    pub match_glob: Option<String>,
 }
 
 /// A page of a listing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ListPage {
-    /// The objects, by name in the order of its UTF-8 bytes.
+    /// The objects, by name in the order of its UTF-8 bytes, and by generation.
     pub objects: Vec<ObjectMetadata>,
     /// The prefixes, in the same order.
     pub prefixes: Vec<String>,
@@ -48,7 +54,12 @@ pub struct ListPage {
 struct Entry {
     name: String,
     is_prefix: bool,
+    /// The current one, which is the latest, has [`CURRENT`].
+    generation: i64,
 }
+
+/// Stands for the current generation, whichever it is.
+const CURRENT: i64 = i64::MAX;
 
 impl Store {
     /// One page of the bucket's objects.
@@ -81,9 +92,17 @@ impl Store {
                 page.prefixes.push(entry.name);
                 continue;
             }
-            let path = layout::object_record(bucket, &entry.name);
+            let path = match entry.generation {
+                CURRENT => layout::object_record(bucket, &entry.name),
+                generation => layout::noncurrent_record(bucket, &entry.name, generation),
+            };
             // An object that was deleted since its name was read is left out.
-            if let Some(record) = self.inner.read_json::<super::record::Record>(&path).await? {
+            let Some(record) = self.inner.read_json::<Record>(&path).await? else {
+                continue;
+            };
+            // A crash may have left a generation as both.
+            let key = |object: &ObjectMetadata| (object.id.name.clone(), object.generation);
+            if page.objects.last().map(key) != Some(key(&record.object)) {
                 page.objects.push(record.object);
             }
         }
@@ -97,20 +116,37 @@ impl Store {
         after: Option<&Entry>,
         limit: usize,
     ) -> Result<BTreeSet<Entry>> {
-        let folder = layout::objects_below(bucket, &request.prefix);
-        let mut records = self.inner.backend.list(Some(&folder));
+        let glob = request.match_glob.as_deref().map(Glob::parse).transpose()?;
+        let backend = &self.inner.backend;
         let mut entries = BTreeSet::new();
-        while let Some(record) = records.try_next().await? {
-            let Some(name) = layout::object_name(bucket, &record.location) else {
-                continue;
-            };
-            for entry in request.entries(&name).into_iter().flatten() {
+        let mut found = |name: &str, generation: i64| {
+            if glob.as_ref().is_some_and(|glob| !glob.matches(name)) {
+                return;
+            }
+            for entry in request.entries(name, generation).into_iter().flatten() {
                 if after.is_none_or(|last| entry > *last) {
                     entries.insert(entry);
                 }
             }
             while entries.len() > limit {
                 entries.pop_last();
+            }
+        };
+        let folder = layout::objects_below(bucket, &request.prefix);
+        let mut records = backend.list(Some(&folder));
+        while let Some(record) = records.try_next().await? {
+            if let Some(name) = layout::object_name(bucket, &record.location) {
+                found(&name, CURRENT);
+            }
+        }
+        if request.versions {
+            let folder = layout::noncurrent_below(bucket, &request.prefix);
+            let mut records = backend.list(Some(&folder));
+            while let Some(record) = records.try_next().await? {
+                if let Some((name, generation)) = layout::noncurrent_name(bucket, &record.location)
+                {
+                    found(&name, generation);
+                }
             }
         }
         Ok(entries)
@@ -119,7 +155,7 @@ impl Store {
 
 impl ListRequest {
     /// What an object of this name adds to the listing.
-    fn entries(&self, name: &str) -> [Option<Entry>; 2] {
+    fn entries(&self, name: &str, generation: i64) -> [Option<Entry>; 2] {
         let in_offsets = self
             .start_offset
             .as_deref()
@@ -133,6 +169,7 @@ impl ListRequest {
         let object = Entry {
             name: name.to_owned(),
             is_prefix: false,
+            generation,
         };
         match cut {
             None => [Some(object), None],
@@ -141,6 +178,7 @@ impl ListRequest {
                 let prefix = Entry {
                     name: format!("{}{}", self.prefix, &rest[..cut]),
                     is_prefix: true,
+                    generation: CURRENT,
                 };
                 [also.then_some(object), Some(prefix)]
             }
@@ -151,21 +189,23 @@ impl ListRequest {
 impl Entry {
     fn to_token(&self) -> String {
         let kind = if self.is_prefix { 'p' } else { 'o' };
-        hex::encode(format!("{kind}{}", self.name))
+        hex::encode(format!("{kind}{} {}", self.generation, self.name))
     }
 
     fn from_token(token: &str) -> Result<Self> {
         let invalid = || Error::InvalidArgument(format!("{token:?} is no page token"));
         let text = hex::decode(token).map_err(|_| invalid())?;
         let text = String::from_utf8(text).map_err(|_| invalid())?;
-        let (is_prefix, name) = match (text.strip_prefix('p'), text.strip_prefix('o')) {
-            (Some(name), _) => (true, name),
-            (None, Some(name)) => (false, name),
+        let (is_prefix, rest) = match (text.strip_prefix('p'), text.strip_prefix('o')) {
+            (Some(rest), _) => (true, rest),
+            (None, Some(rest)) => (false, rest),
             (None, None) => return Err(invalid()),
         };
+        let (generation, name) = rest.split_once(' ').ok_or_else(invalid)?;
         Ok(Self {
             name: name.to_owned(),
             is_prefix,
+            generation: generation.parse().map_err(|_| invalid())?,
         })
     }
 }
@@ -178,8 +218,9 @@ mod tests {
     fn tokens_give_their_entry_back() {
         for is_prefix in [false, true] {
             let entry = Entry {
-                name: "é/p/".to_owned(),
+                name: "é /p/".to_owned(),
                 is_prefix,
+                generation: 17,
             };
             assert_eq!(Entry::from_token(&entry.to_token()).unwrap(), entry);
         }

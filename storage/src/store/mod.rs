@@ -5,6 +5,7 @@ mod bucket;
 mod change;
 mod compose;
 mod copy;
+mod glob;
 mod list;
 pub(crate) mod locks;
 mod read;

@@ -23,7 +23,7 @@ const ATTEMPTS: usize = 16;
 /// What a read asks for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ReadOptions {
-    /// Only this generation; any other is "not found".
+    /// Only this generation, which may be a noncurrent one.
     pub generation: Option<i64>,
     /// Conditions on the object; see [`Error::is_not_modified`] for the `NotMatch` ones.
     pub preconditions: Preconditions,
@@ -154,13 +154,7 @@ impl Inner {
         id: &ObjectId,
         options: &ReadOptions,
     ) -> Result<Record> {
-        let record = self.existing_record(id).await?;
-        if options
-            .generation
-            .is_some_and(|wanted| wanted != record.object.generation)
-        {
-            return Err(Error::object_not_found(&id.bucket, &id.name));
-        }
+        let record = self.existing_generation(id, options.generation).await?;
         options.preconditions.check(Some(&record.object))?;
         Ok(record)
     }

@@ -10,13 +10,25 @@ use tracing::warn;
 use super::Inner;
 use crate::error::{Error, Result};
 use crate::layout;
-use crate::metadata::{BucketMetadata, ObjectId, ObjectMetadata};
+use crate::metadata::{BucketMetadata, ObjectId, ObjectMetadata, Timestamp};
 
 /// What rests on the backend for an object.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Record {
     pub(crate) blob: String,
     pub(crate) object: ObjectMetadata,
+}
+
+impl Record {
+    /// Where it rests.
+    pub(crate) fn path(&self) -> Path {
+        let ObjectId { bucket, name } = &self.object.id;
+        if self.object.time_deleted.is_some() {
+            layout::noncurrent_record(bucket, name, self.object.generation)
+        } else {
+            layout::object_record(bucket, name)
+        }
+    }
 }
 
 impl Inner {
@@ -26,12 +38,31 @@ impl Inner {
             .await
     }
 
-    /// The object's record; an error that tells a missing bucket from a missing object.
-    pub(crate) async fn existing_record(&self, id: &ObjectId) -> Result<Record> {
-        match self.record(id).await? {
+    /// The record of this generation, or of the current one; an error that tells a missing bucket from
+    /// a missing object.
+    pub(crate) async fn existing_generation(
+        &self,
+        id: &ObjectId,
+        generation: Option<i64>,
+    ) -> Result<Record> {
+        let current = self.record(id).await?;
+        let found = match generation {
+            Some(wanted) if current.as_ref().map(|r| r.object.generation) != Some(wanted) => {
+                let path = layout::noncurrent_record(&id.bucket, &id.name, wanted);
+                self.read_json(&path).await?
+            }
+            _ => current,
+        };
+        match found {
             Some(record) => Ok(record),
             None => Err(self.missing(id).await),
         }
+    }
+
+    /// Keeps what was the current generation as a noncurrent one. Its record stays where it is.
+    pub(crate) async fn keep_noncurrent(&self, mut record: Record, now: Timestamp) -> Result<()> {
+        record.object.time_deleted = Some(now);
+        self.write_record(&record).await
     }
 
     pub(crate) async fn missing(&self, id: &ObjectId) -> Error {
@@ -49,9 +80,7 @@ impl Inner {
     }
 
     pub(crate) async fn write_record(&self, record: &Record) -> Result<()> {
-        let ObjectId { bucket, name } = &record.object.id;
-        self.write_json(&layout::object_record(bucket, name), record)
-            .await
+        self.write_json(&record.path(), record).await
     }
 
     pub(crate) async fn read_json<T: DeserializeOwned>(&self, path: &Path) -> Result<Option<T>> {

@@ -79,9 +79,11 @@ impl Inner {
 
     async fn used_blobs(&self, bucket: &str) -> Result<BTreeSet<String>> {
         let mut used = BTreeSet::new();
-        for path in self.paths_below(&layout::objects(bucket)).await? {
-            if let Some(record) = self.read_json::<Record>(&path).await? {
-                used.insert(record.blob);
+        for records in [layout::objects(bucket), layout::noncurrent(bucket)] {
+            for path in self.paths_below(&records).await? {
+                if let Some(record) = self.read_json::<Record>(&path).await? {
+                    used.insert(record.blob);
+                }
             }
         }
         Ok(used)

@@ -232,8 +232,8 @@ impl Inner {
         preconditions: Preconditions,
     ) -> Result<ObjectMetadata> {
         let guard = self.locks.object(&id).await;
-        let replaced = match self.admit(&id, preconditions).await {
-            Ok(replaced) => replaced,
+        let (replaced, keeps_versions) = match self.admit(&id, preconditions).await {
+            Ok(admitted) => admitted,
             Err(error) => {
                 blob.remove().await;
                 return Err(error);
@@ -254,26 +254,45 @@ impl Inner {
                 attributes: content.attributes,
                 time_created: now,
                 updated: now,
+                time_deleted: None,
             },
         };
-        if let Err(error) = self.write_record(&record).await {
+        if let Err(error) = self
+            .replace(replaced.as_ref(), keeps_versions, &record)
+            .await
+        {
             blob.remove().await;
             return Err(error);
         }
         let bucket = blob.bucket().to_owned();
         blob.keep();
-        if let Some(old) = replaced {
+        if let Some(old) = replaced.filter(|_| !keeps_versions) {
             self.remove_blob(&bucket, &old.blob).await;
         }
         drop(guard);
         Ok(record.object)
     }
 
-    async fn admit(&self, id: &ObjectId, preconditions: Preconditions) -> Result<Option<Record>> {
-        self.existing_bucket(&id.bucket).await?;
+    /// The record that will be replaced, and whether its generation is to be kept.
+    async fn admit(
+        &self,
+        id: &ObjectId,
+        preconditions: Preconditions,
+    ) -> Result<(Option<Record>, bool)> {
+        let bucket = self.existing_bucket(&id.bucket).await?;
         let current = self.record(id).await?;
         preconditions.check(current.as_ref().map(|record| &record.object))?;
-        Ok(current)
+        Ok((current, bucket.keeps_versions()))
+    }
+
+    /// Writes the new record. Where the old one is to be kept, that comes first: a crash in between
+    /// leaves it twice, which listings see through, rather than not at all.
+    async fn replace(&self, old: Option<&Record>, keep: bool, new: &Record) -> Result<()> {
+        if let Some(old) = old.filter(|_| keep) {
+            let now = new.object.time_created;
+            self.keep_noncurrent(old.clone(), now).await?;
+        }
+        self.write_record(new).await
     }
 }
 

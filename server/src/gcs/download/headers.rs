@@ -9,11 +9,26 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::Api;
 use crate::gcs::hashes::{self, X_GOOG_HASH};
 use crate::gcs::resource;
 
 /// What an object is where its writer did not say.
 const UNKNOWN_TYPE: &str = "application/octet-stream";
+
+/// Sets the checksums: in one header for the JSON API, in one each for the XML API, which is what the
+/// clients of each look for.
+pub(super) fn set_hashes(object: &ObjectMetadata, api: Api, headers: &mut HeaderMap) {
+    let mut hashes = vec![format!("crc32c={}", hashes::crc32c(object.crc32c))];
+    hashes.extend(object.md5.map(|md5| format!("md5={}", hashes::md5(md5))));
+    if api == Api::Json {
+        hashes = vec![hashes.join(",")];
+    }
+    for value in hashes.into_iter().map(HeaderValue::try_from) {
+        // Base64 is always a header's value.
+        headers.extend(value.map(|value| (X_GOOG_HASH, value)));
+    }
+}
 
 /// Sets all headers that do not depend on which bytes are sent.
 pub(super) fn describe(object: &ObjectMetadata, headers: &mut HeaderMap) {
@@ -52,13 +67,6 @@ pub(super) fn describe(object: &ObjectMetadata, headers: &mut HeaderMap) {
     }
     let length = HeaderName::from_static("x-goog-stored-content-length");
     set(length, &object.size.to_string());
-    set(
-        X_GOOG_HASH,
-        &format!("crc32c={}", hashes::crc32c(object.crc32c)),
-    );
-    if let Some(md5) = object.md5 {
-        set(X_GOOG_HASH, &format!("md5={}", hashes::md5(md5)));
-    }
     if let Some(count) = object.component_count {
         let name = HeaderName::from_static("x-goog-component-count");
         set(name, &count.to_string());

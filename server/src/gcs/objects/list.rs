@@ -47,5 +47,7 @@ fn request(query: &Query) -> Result<ListRequest, ApiError> {
         end_offset: text("endOffset"),
         max_results: query.number("maxResults")?,
         page_token: text("pageToken"),
+        versions: query.flag("versions")?,
+        match_glob: text("matchGlob"),
     })
 }

@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 use crate::gcs::errors::ApiError;
 use crate::gcs::hashes;
 
+/// Of an object's resource, what is given back as it was set and changes nothing.
+const WITHOUT_EFFECT: [&str; 4] = ["temporaryHold", "eventBasedHold", "retention", "contexts"];
+
 /// The attributes of a new object. What the service sets itself is passed over.
 pub(in crate::gcs) fn attributes(
     resource: &Map<String, Value>,
@@ -36,7 +39,18 @@ pub(in crate::gcs) fn patch(resource: &Map<String, Value>) -> Result<AttributesP
         storage_class: text("storageClass")?,
         custom,
         clear_custom,
+        extra: extra(resource),
+        clear_extra: false,
     })
+}
+
+/// What is kept for the client and has no effect.
+fn extra(resource: &Map<String, Value>) -> Map<String, Value> {
+    let kept = resource
+        .iter()
+        .filter(|(key, _)| WITHOUT_EFFECT.contains(&key.as_str()));
+    kept.map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
 }
 
 type Custom = BTreeMap<String, Option<String>>;
@@ -64,6 +78,20 @@ fn text_or_null(key: &str, value: &Value) -> Result<Option<String>, ApiError> {
         Value::Bool(value) => Ok(Some(value.to_string())),
         _ => Err(ApiError::invalid(format!("{key} is not a string."))),
     }
+}
+
+/// Whether a resource says how an object is to be described, rather than only what it is called.
+pub(in crate::gcs) fn sets_attributes(resource: &Map<String, Value>) -> bool {
+    const ATTRIBUTES: [&str; 7] = [
+        "contentType",
+        "contentEncoding",
+        "contentDisposition",
+        "contentLanguage",
+        "cacheControl",
+        "customTime",
+        "metadata",
+    ];
+    ATTRIBUTES.iter().any(|key| resource.contains_key(*key))
 }
 
 /// What a resource announces about the content that comes with it.

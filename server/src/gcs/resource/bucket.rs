@@ -30,7 +30,11 @@ const DUAL_REGIONS: [&str; 6] = ["NAM4", "EUR4", "EUR5", "EUR7", "EUR8", "ASIA1"
 /// The bucket, as `buckets.get` shows it.
 pub(in crate::gcs) fn bucket(bucket: &BucketMetadata, links: &Links) -> Value {
     let mut shown = defaults();
-    for (key, value) in &bucket.attributes {
+    let shown_attributes = bucket
+        .attributes
+        .iter()
+        .filter(|(key, _)| !key.starts_with('$'));
+    for (key, value) in shown_attributes {
         shown.insert(key.clone(), value.clone());
     }
     let location = shown.get("location").and_then(Value::as_str);
@@ -58,9 +62,10 @@ pub(in crate::gcs) fn bucket(bucket: &BucketMetadata, links: &Links) -> Value {
 fn defaults() -> Map<String, Value> {
     let defaults = json!({
         "storageClass": "STANDARD",
+        // There are no access lists.
         "iamConfiguration": {
-            "uniformBucketLevelAccess": {"enabled": false},
-            "bucketPolicyOnly": {"enabled": false},
+            "uniformBucketLevelAccess": {"enabled": true},
+            "bucketPolicyOnly": {"enabled": true},
             "publicAccessPrevention": "inherited",
         },
         // Deleted objects are gone.
@@ -84,6 +89,6 @@ fn location_type(location: &str) -> &'static str {
 
 /// What a client may set about a bucket, out of a resource that it sent.
 pub(in crate::gcs) fn bucket_attributes(mut resource: Map<String, Value>) -> Map<String, Value> {
-    resource.retain(|key, _| !OUTPUT_ONLY.contains(&key.as_str()));
+    resource.retain(|key, _| !OUTPUT_ONLY.contains(&key.as_str()) && !key.starts_with('$'));
     resource
 }

@@ -5,7 +5,7 @@ mod bucket;
 mod links;
 mod object;
 
-pub(super) use self::attributes::{attributes, expected};
+pub(super) use self::attributes::{attributes, expected, patch, sets_attributes};
 pub(super) use self::bucket::{bucket, bucket_attributes};
 pub(super) use self::links::Links;
 pub(super) use self::object::{etag, object};

@@ -38,6 +38,9 @@ pub(in crate::gcs) fn object(object: &ObjectMetadata, links: &Links) -> Value {
     put("updated", json!(timestamp(object.updated)));
     put("timeStorageClassUpdated", json!(created));
     put("timeFinalized", json!(created));
+    if let Some(deleted) = object.time_deleted {
+        put("timeDeleted", json!(timestamp(deleted)));
+    }
     if let Some(md5) = object.md5 {
         put("md5Hash", json!(hashes::md5(md5)));
     }
@@ -58,6 +61,9 @@ pub(in crate::gcs) fn object(object: &ObjectMetadata, links: &Links) -> Value {
     }
     if !attributes.custom.is_empty() {
         put("metadata", json!(attributes.custom));
+    }
+    for (key, value) in &attributes.extra {
+        put(key, value.clone());
     }
     Value::Object(shown)
 }
