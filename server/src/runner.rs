@@ -193,6 +193,7 @@ impl JobRunner for PipelineRunner {
 async fn report_end(handle: JobHandle, events: JobEvents) {
     match handle.outcome().await {
         JobOutcome::Done => events.state(JobState::Done),
+        JobOutcome::Drained => events.state(JobState::Drained),
         JobOutcome::Cancelled => events.state(JobState::Cancelled),
         JobOutcome::Failed(reason) => events.fail(reason),
     }
@@ -205,6 +206,12 @@ impl JobControl for Control {
     fn cancel(&self) {
         if let Some(handle) = &self.0 {
             handle.cancel();
+        }
+    }
+
+    fn drain(&self) {
+        if let Some(handle) = &self.0 {
+            handle.drain();
         }
     }
 

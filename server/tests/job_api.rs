@@ -241,15 +241,35 @@ async fn a_job_that_is_being_cancelled_does_not_run_again() {
 }
 
 #[tokio::test]
-async fn drain_is_refused_clearly() {
+async fn a_job_drains() {
     let server = TestServer::start().await;
     let mut client = server.client().await;
     let id = submit(&mut client).await;
     let request = DrainJobRequest { job_id: id.clone() };
-    let status = client.drain(request).await.unwrap_err();
-    assert_eq!(status.code(), Code::Unimplemented);
-    assert!(status.message().contains("cancel it instead"), "{status}");
-    assert_eq!(state(&mut client, &id).await, WireState::Starting);
+    client.drain(request.clone()).await.unwrap();
+    assert_eq!(state(&mut client, &id).await, WireState::Drained);
+    let again = client.drain(request).await.unwrap().into_inner();
+    assert_eq!(again.state(), WireState::Drained, "it stays as it is");
+}
+
+#[tokio::test]
+async fn a_job_that_drains_can_still_end_otherwise() {
+    let server = TestServer::start().await;
+    server.runner.stubborn.store(true, Ordering::Relaxed);
+    let mut client = server.client().await;
+    let drain = |job_id: &str| DrainJobRequest {
+        job_id: job_id.to_owned(),
+    };
+    let id = submit(&mut client).await;
+    let answer = client.drain(drain(&id)).await.unwrap().into_inner();
+    assert_eq!(answer.state(), WireState::Draining);
+    server.runner.job(&id).events().state(JobState::Running);
+    assert_eq!(state(&mut client, &id).await, WireState::Draining);
+    let request = CancelJobRequest { job_id: id.clone() };
+    client.cancel(request).await.unwrap();
+    let status = client.drain(drain(&id)).await.unwrap_err();
+    assert_eq!(status.code(), Code::FailedPrecondition);
+    assert!(status.message().contains("cancelling"), "{status}");
 }
 
 #[tokio::test]

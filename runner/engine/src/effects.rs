@@ -1,6 +1,7 @@
 //! Commit: a finished bundle's effects become part of the job, all of them at once.
 
 use dataflume_model::ids::{BundleId, StageId};
+use dataflume_model::time::EventTime;
 
 use crate::engine::Engine;
 use crate::io::{Action, DataId, Effects, Work};
@@ -15,12 +16,14 @@ impl Engine {
         self.consume(stage, &running.bundle.work);
         for (consumer, data) in effects.deliveries {
             for handle in data {
-                self.stages[consumer.index()].arrive(handle.into());
+                self.arrive(consumer, handle.into(), false);
             }
             self.touch(consumer);
         }
-        for data in effects.residuals {
-            self.stages[stage.index()].arrive(data);
+        let floor = truncation_hold(&running.bundle.work);
+        for mut data in effects.residuals {
+            data.hold = data.hold.max(floor);
+            self.arrive(stage, data, running.truncated);
         }
         for summary in effects.key_groups {
             self.stages[stage.index()].timers.update(summary);
@@ -38,7 +41,7 @@ impl Engine {
         match work {
             Work::Impulse => state.exhausted = true,
             Work::TestStreamEvent(_) => {}
-            Work::Elements(elements) => {
+            Work::Elements(elements) | Work::Truncate(elements) => {
                 let mut released: Vec<DataId> = Vec::with_capacity(elements.len());
                 for data in elements {
                     state.data_holds.remove(data.hold);
@@ -68,4 +71,14 @@ impl Engine {
             self.timed.remove(&stage);
         }
     }
+}
+
+/// What is left of a truncated restriction is held where the whole was: its watermark may be ahead
+/// of its element's timestamp.
+fn truncation_hold(work: &Work) -> EventTime {
+    let holds = match work {
+        Work::Truncate(restrictions) => restrictions.iter().map(|data| data.hold).min(),
+        _ => None,
+    };
+    holds.unwrap_or(EventTime::MIN)
 }

@@ -31,6 +31,8 @@ pub struct Engine {
     /// Stages with something that waits for processing time.
     pub(crate) timed: BTreeSet<StageId>,
     pub(crate) scripts: Scripts,
+    /// Sources have been stopped.
+    pub(crate) draining: bool,
     pub(crate) now: ProcessingTime,
     pub(crate) actions: VecDeque<Action>,
     pub(crate) phase: Phase,
@@ -65,6 +67,8 @@ pub(crate) struct Running {
     pub(crate) bundle: Bundle,
     pub(crate) worker_losses: u32,
     pub(crate) split: SplitState,
+    /// Started while the job drained: restrictions in it have been truncated.
+    pub(crate) truncated: bool,
 }
 
 impl Engine {
@@ -87,6 +91,7 @@ impl Engine {
             candidates: topology.stages().collect(),
             timed: BTreeSet::new(),
             scripts: Scripts::of(plan),
+            draining: false,
             now: ProcessingTime(0),
             actions: VecDeque::new(),
             phase: Phase::New,
@@ -133,6 +138,7 @@ impl Engine {
             }
             Input::SplitRefused { bundle } => self.refuse_split(bundle),
             Input::Tick => {}
+            Input::Drain => self.drain(),
             Input::Cancel => self.finish(JobOutcome::Cancelled),
             Input::Fail(error) => self.finish(JobOutcome::Failed(error)),
         }
@@ -175,7 +181,11 @@ impl Engine {
                 && !stage.timers.any_due(EventTime::MAX)
         });
         if done {
-            self.finish(JobOutcome::Done);
+            self.finish(if self.draining {
+                JobOutcome::Drained
+            } else {
+                JobOutcome::Done
+            });
         } else if self.next_deadline().is_none() {
             let dump = self.dump();
             self.finish(JobOutcome::Failed(format!(
@@ -233,6 +243,7 @@ impl Engine {
                 bundle,
                 worker_losses,
                 split,
+                truncated: self.draining,
             },
         );
     }

@@ -86,6 +86,10 @@ impl Engine {
 
     fn requeue(&mut self, running: Running, attempt: u32, worker_losses: u32) {
         let stage = running.bundle.stage;
+        if !running.truncated && self.draining && self.topology.node(stage).splittable {
+            self.requeue_untruncated(running);
+            return;
+        }
         let retry = Retry {
             work: running.bundle.work,
             attempt,

@@ -92,6 +92,9 @@ pub enum Work {
     TestStreamEvent(usize),
     /// Process these, in order.
     Elements(Vec<PendingData>),
+    /// Truncate these restrictions, since the job drains; what is left of them are the bundle's
+    /// residuals.
+    Truncate(Vec<PendingData>),
     /// Fire the timers of these groups that are due at the bundle's times.
     Timers(Vec<KeyGroup>),
 }
@@ -178,6 +181,8 @@ pub enum Input {
     },
     /// Time passed; `now` says how far.
     Tick,
+    /// Take in nothing more, and finish what is under way.
+    Drain,
     /// Stop everything.
     Cancel,
     /// Something outside of bundles broke the job: no worker can be started, a store is broken.
@@ -205,6 +210,8 @@ impl Fraction {
 pub enum JobOutcome {
     /// Everything was processed.
     Done,
+    /// The sources were stopped on request; what they had given was processed.
+    Drained,
     /// With the error text for the user.
     Failed(String),
     /// On request.

@@ -9,6 +9,7 @@
 //! [`store::Store`].
 
 mod config;
+mod drain;
 mod dump;
 mod effects;
 mod engine;

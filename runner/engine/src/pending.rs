@@ -21,6 +21,8 @@ pub(crate) struct Pending {
     queues: BTreeMap<Option<KeyGroup>, VecDeque<PendingData>>,
     /// Residuals that asked for a delay, by the time they may run.
     delayed: BTreeMap<ProcessingTime, Vec<PendingData>>,
+    /// Restrictions to truncate, while the job drains.
+    untruncated: VecDeque<PendingData>,
     totals: Totals,
     pub(crate) retries: VecDeque<Retry>,
 }
@@ -79,7 +81,51 @@ impl Pending {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.queues.is_empty() && self.delayed.is_empty() && self.retries.is_empty()
+        self.queues.is_empty()
+            && self.delayed.is_empty()
+            && self.untruncated.is_empty()
+            && self.retries.is_empty()
+    }
+
+    pub(crate) fn push_untruncated(&mut self, mut data: PendingData) {
+        data.not_before = None;
+        self.untruncated.push_back(data);
+    }
+
+    pub(crate) fn has_untruncated(&self) -> bool {
+        !self.untruncated.is_empty()
+    }
+
+    /// Takes up to this many restrictions that are ready to be truncated.
+    pub(crate) fn take_untruncated(
+        &mut self,
+        count: usize,
+        ready: impl Fn(&PendingData) -> bool,
+    ) -> Vec<PendingData> {
+        let waiting = std::mem::take(&mut self.untruncated);
+        let mut taken = Vec::new();
+        for data in waiting {
+            if taken.len() < count && ready(&data) {
+                taken.push(data);
+            } else {
+                self.untruncated.push_back(data);
+            }
+        }
+        taken
+    }
+
+    /// Empties all queues: everything that waits, for its first attempt or another, without the
+    /// delays that were asked for.
+    pub(crate) fn take_all(&mut self) -> Vec<PendingData> {
+        let retried = self.retries.drain(..).flat_map(|retry| match retry.work {
+            Work::Elements(data) => data,
+            _ => Vec::new(),
+        });
+        let mut all: Vec<PendingData> = retried.collect();
+        all.extend(std::mem::take(&mut self.queues).into_values().flatten());
+        all.extend(std::mem::take(&mut self.delayed).into_values().flatten());
+        self.totals = Totals::default();
+        all
     }
 
     pub(crate) fn totals(&self) -> Totals {

@@ -15,7 +15,7 @@ use crate::topology::Role;
 const WORTH_SHARING_BYTES: u64 = 16 << 10;
 /// Nor one with fewer elements than this, in a stage that isn't splittable.
 const WORTH_SHARING_ELEMENTS: u64 = 64;
-/// Restrictions per bundle of a bounded splittable stage.
+/// Restrictions per bundle of a bounded splittable stage, and of a truncation.
 const MAX_RESTRICTIONS: usize = 64;
 
 impl Engine {
@@ -46,6 +46,7 @@ impl Engine {
         let state = &self.stages[stage.index()];
         !state.pending.retries.is_empty()
             || state.pending.totals().pieces > 0
+            || state.pending.has_untruncated()
             || state.timers.any_due(state.input_watermark)
             || state
                 .timers
@@ -83,7 +84,7 @@ impl Engine {
         let work = match self.topology.node(stage).role {
             Role::Impulse => self.impulse(stage),
             Role::TestStream => None,
-            Role::Elements => self.elements(stage),
+            Role::Elements => self.truncations(stage).or_else(|| self.elements(stage)),
             Role::Keyed => self.timers(stage).or_else(|| self.keyed_elements(stage)),
             Role::GroupAtEnd => self.group_at_end(stage),
             Role::KeyedAtEnd => self.timers(stage).or_else(|| self.group_at_end(stage)),
@@ -126,6 +127,17 @@ impl Engine {
                 .min(self.config.max_bundle_bytes),
             pieces,
         }
+    }
+
+    fn truncations(&mut self, stage: StageId) -> Option<Work> {
+        if !self.stages[stage.index()].pending.has_untruncated() {
+            return None;
+        }
+        let watermarks = self.side_input_watermarks(stage);
+        let pending = &mut self.stages[stage.index()].pending;
+        let ready = |data: &PendingData| side_inputs_ready(data, &watermarks);
+        let taken = pending.take_untruncated(MAX_RESTRICTIONS, ready);
+        (!taken.is_empty()).then_some(Work::Truncate(taken))
     }
 
     fn elements(&mut self, stage: StageId) -> Option<Work> {

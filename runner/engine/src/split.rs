@@ -17,7 +17,7 @@ const MAX_BACK_OFF: i64 = 16;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SplitState {
     next_request: ProcessingTime,
-    next_checkpoint: ProcessingTime,
+    pub(crate) next_checkpoint: ProcessingTime,
     back_off: i64,
     /// A request was sent and is not yet answered.
     requested: bool,
@@ -47,6 +47,7 @@ impl Engine {
             return;
         };
         let stage = running.bundle.stage;
+        let truncated = running.truncated;
         let before = match std::mem::replace(&mut running.bundle.work, Work::Elements(primary)) {
             Work::Elements(before) => before,
             other => {
@@ -76,7 +77,7 @@ impl Engine {
             }
         }
         for data in residual {
-            state.arrive(data);
+            self.arrive(stage, data, truncated);
         }
         if !released.is_empty() {
             self.actions.push_back(Action::ReleaseData(released));

@@ -50,6 +50,12 @@ impl StageState {
         self.data_holds.add(data.hold);
         self.pending.push(data);
     }
+
+    /// The same, for a restriction that is to be truncated before it is processed.
+    pub(crate) fn arrive_untruncated(&mut self, data: PendingData) {
+        self.data_holds.add(data.hold);
+        self.pending.push_untruncated(data);
+    }
 }
 
 /// Timers and holds of a stage's key groups, by what is next.

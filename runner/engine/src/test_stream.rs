@@ -53,6 +53,13 @@ impl Scripts {
         self.clock = Some(now);
     }
 
+    /// No event is played any more: each script ends when the job is quiescent.
+    pub(crate) fn stop(&mut self) {
+        for script in &mut self.scripts {
+            script.next = script.steps.len();
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.scripts.is_empty()
     }

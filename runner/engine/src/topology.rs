@@ -35,6 +35,8 @@ pub(crate) struct Node {
     pub(crate) downstream: Vec<StageId>,
     pub(crate) splittable: bool,
     pub(crate) unbounded: bool,
+    /// Splittable, and its SDK can truncate restrictions.
+    pub(crate) truncatable: bool,
 }
 
 /// The plan as a graph of nodes. `nodes[i]` is `StageId(i)`.
@@ -84,6 +86,7 @@ impl Topology {
                     downstream: Vec::new(),
                     splittable,
                     unbounded,
+                    truncatable: truncatable(&stage.kind),
                 }
             })
             .collect();
@@ -110,4 +113,12 @@ impl Topology {
     pub(crate) fn stages(&self) -> impl Iterator<Item = StageId> + use<> {
         (0..self.nodes.len()).map(|index| StageId(index as u32))
     }
+}
+
+fn truncatable(kind: &StageKind) -> bool {
+    let StageKind::Executable(executable) = kind else {
+        return false;
+    };
+    let splittable = executable.splittable.as_ref();
+    splittable.is_some_and(|splittable| splittable.truncate.is_some())
 }

@@ -13,7 +13,7 @@ pub(super) fn of(error: &JobError) -> Status {
         JobError::UnknownJob(_) | JobError::UnknownPreparation(_) => Code::NotFound,
         JobError::AlreadyRun(_) | JobError::NameInUse { .. } => Code::AlreadyExists,
         JobError::Refused(_) => Code::InvalidArgument,
-        JobError::DrainUnsupported { .. } => Code::Unimplemented,
+        JobError::NotDrainable { .. } => Code::FailedPrecondition,
         JobError::ShuttingDown => Code::Unavailable,
         JobError::CheckFailed(_) => Code::Internal,
     };

@@ -23,12 +23,9 @@ pub enum JobError {
     /// The pipeline can't run.
     #[error("{0}")]
     Refused(#[from] Refusal),
-    /// Drain was asked for.
-    #[error(
-        "job {job_id} can't be drained: this version of the emulator does not drain jobs \
-         (it is {state}); cancel it instead", state = state.as_str()
-    )]
-    DrainUnsupported {
+    /// Drain was asked for, of a job that is on its way to another end.
+    #[error("job {job_id} can't be drained: it is {state}", state = state.as_str())]
+    NotDrainable {
         /// The job.
         job_id: String,
         /// The state it is in.

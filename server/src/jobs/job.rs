@@ -37,6 +37,8 @@ struct Control {
     handle: Option<Arc<dyn JobControl>>,
     /// To be passed on as soon as there is a handle.
     cancel: bool,
+    /// Likewise.
+    drain: bool,
 }
 
 impl Job {
@@ -170,15 +172,34 @@ impl Job {
         self.state()
     }
 
-    /// Asks the job to finish what it has and take in no more.
+    /// Asks the job to stop its sources and to finish what they have given, and gives its state
+    /// then. A job that has ended stays as it is.
     ///
     /// # Errors
-    /// Always [`JobError::DrainUnsupported`] as yet.
+    /// [`JobError::NotDrainable`] if it is being cancelled or updated.
     pub fn drain(&self) -> Result<JobState, JobError> {
-        Err(JobError::DrainUnsupported {
-            job_id: self.id.clone(),
-            state: self.state(),
-        })
+        match self.history.enter(JobState::Draining) {
+            Ok(()) => {
+                info!(job_id = self.id, "job is drained");
+                self.say(Importance::Basic, "the job is being drained".to_owned());
+            }
+            Err(state) if state.is_terminal() || state == JobState::Draining => return Ok(state),
+            Err(state) => {
+                return Err(JobError::NotDrainable {
+                    job_id: self.id.clone(),
+                    state,
+                });
+            }
+        }
+        let handle = {
+            let mut control = self.control();
+            control.drain = true;
+            control.handle.clone()
+        };
+        if let Some(handle) = handle {
+            handle.drain();
+        }
+        Ok(self.state())
     }
 
     /// How much memory its pipeline takes, about.
@@ -197,11 +218,14 @@ impl Job {
 
     pub(super) fn attach(&self, handle: Box<dyn JobControl>) {
         let handle: Arc<dyn JobControl> = handle.into();
-        let cancel = {
+        let (cancel, drain) = {
             let mut control = self.control();
             control.handle = Some(handle.clone());
-            control.cancel
+            (control.cancel, control.drain)
         };
+        if drain {
+            handle.drain();
+        }
         if cancel {
             handle.cancel();
         }
@@ -210,8 +234,8 @@ impl Job {
     pub(super) fn report(&self, state: JobState) {
         match self.history.enter(state) {
             Ok(()) => info!(job_id = self.id, state = state.as_str(), "job state"),
-            // Cancelling overtakes what the runner was about to say.
-            Err(from @ JobState::Cancelling) => {
+            // A request overtakes what the runner was about to say.
+            Err(from @ (JobState::Cancelling | JobState::Draining)) => {
                 debug!(
                     job_id = self.id,
                     from = from.as_str(),

@@ -25,7 +25,7 @@ pub trait JobRunner: Send + Sync {
     /// Starts a job that was validated. Called within a tokio runtime; must not block: what takes
     /// time happens in tasks. The job is [`Starting`](JobState::Starting); the runner reports
     /// [`Running`](JobState::Running) when the first worker can work, and in the end
-    /// [`Done`](JobState::Done), [`Failed`](JobState::Failed) or
+    /// [`Done`](JobState::Done), [`Drained`](JobState::Drained), [`Failed`](JobState::Failed) or
     /// [`Cancelled`](JobState::Cancelled): after everything else, when nothing is left of the job.
     fn start(&self, job: JobSpec, events: JobEvents) -> Box<dyn JobControl>;
 }
@@ -65,6 +65,10 @@ pub struct EnvironmentArtifacts {
 pub trait JobControl: Send + Sync {
     /// Asks the job to end now. May be called more than once, and after the job has ended.
     fn cancel(&self);
+
+    /// Asks the job to stop its sources and end when what they have given is processed. May be
+    /// called more than once, and after the job has ended.
+    fn drain(&self);
 
     /// What was measured so far; after the end of the job, in all.
     fn metrics(&self) -> JobMetrics;

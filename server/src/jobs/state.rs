@@ -60,11 +60,12 @@ impl JobState {
         use JobState::*;
         match self {
             Stopped => matches!(next, Starting | Cancelled | Failed),
-            Starting => matches!(next, Running | Cancelling | Done | Failed),
+            Starting => matches!(next, Running | Draining | Cancelling | Done | Failed),
             Running => matches!(next, Draining | Updating | Cancelling | Done | Failed),
-            Draining => matches!(next, Cancelling | Drained | Failed),
-            Updating => matches!(next, Running | Cancelling | Updated | Failed),
             // It may have ended by itself before the request reached it.
+            Draining => matches!(next, Cancelling | Drained | Done | Failed),
+            Updating => matches!(next, Running | Cancelling | Updated | Failed),
+            // Likewise.
             Cancelling => matches!(next, Cancelled | Done | Failed | Drained | Updated),
             Done | Failed | Cancelled | Drained | Updated => false,
         }

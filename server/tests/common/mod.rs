@@ -103,6 +103,12 @@ impl JobControl for Control {
         }
     }
 
+    fn drain(&self) {
+        if self.0.obeys {
+            self.0.events().state(JobState::Drained);
+        }
+    }
+
     fn metrics(&self) -> JobMetrics {
         let info = |urn: &str| MonitoringInfo {
             urn: urn.to_owned(),

@@ -4,9 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use super::drain;
 use super::outcome::Outcome;
 use super::process::output_of;
 use super::suite::{Batch, Suite, target_folder};
@@ -20,6 +22,9 @@ const PACKAGES: [&str; 4] = [
     "test/integration/wordcount",
     "test/regression",
 ];
+
+/// The test whose pipeline ends only when it is drained from outside.
+const DRAINED: &str = "TestDrain";
 
 /// The suite, with the test programs that are built from the module.
 #[derive(Debug)]
@@ -124,6 +129,10 @@ impl Suite for GoSuite {
                 .find(|path| short_name(path) == package)
                 .with_context(|| format!("no package {package}"))?,
         );
+        if name == DRAINED {
+            let limit = Duration::from_secs(batch.limit_seconds);
+            drain::when_running(batch.endpoint.to_owned(), "go-testdrain", limit);
+        }
         let mut command = Command::new(self.program(package));
         command
             .arg(format!("-test.run=^{name}$"))

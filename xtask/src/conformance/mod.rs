@@ -4,6 +4,7 @@
 //! common to all (choosing tests, sharing them out to several processes, restarting after a hang, comparing with the known
 //! failures, the report) is here and knows no SDK.
 
+mod drain;
 pub(crate) mod emulator;
 mod go;
 mod java;

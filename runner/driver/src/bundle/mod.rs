@@ -6,6 +6,7 @@ pub(crate) mod operators;
 pub(crate) mod sdk;
 mod split;
 mod state;
+mod truncate;
 
 use std::sync::Arc;
 

@@ -28,7 +28,7 @@ const COMPLETE_BYTES: u64 = 4 << 20;
 /// A bundle in flight on a worker.
 pub(crate) struct Live {
     pub(super) bundle: Bundle,
-    worker: Worker,
+    pub(super) worker: Worker,
     pub(super) handle: OnceLock<BundleHandle>,
     /// What the bundle answers for. Locked while a split is under way and while the end is
     /// reported.
@@ -97,6 +97,11 @@ impl Live {
     async fn execute(&self, context: &Arc<BundleContext>) -> Result<Box<Staged>, BundleFailure> {
         let stage = context.plan.stage(self.bundle.stage);
         let executable = executable(stage)?;
+        if let Work::Truncate(restrictions) = &self.bundle.work {
+            return self
+                .truncate(context, stage, executable, restrictions)
+                .await;
+        }
         self.worker
             .register(&executable.descriptor)
             .map_err(|error| failure(error.into()))?;
@@ -150,14 +155,14 @@ impl Live {
 
     fn pieces(&self) -> impl Iterator<Item = &dataflume_engine::PendingData> {
         let pieces = match &self.bundle.work {
-            Work::Elements(pieces) => pieces.as_slice(),
+            Work::Elements(pieces) | Work::Truncate(pieces) => pieces.as_slice(),
             _ => &[],
         };
         pieces.iter()
     }
 
     /// The input's chunks, read as they are needed.
-    fn chunks(
+    pub(super) fn chunks(
         &self,
         context: &BundleContext,
     ) -> impl Iterator<Item = Result<bytes::Bytes, BundleFailure>> {
@@ -283,7 +288,7 @@ pub(super) fn delay(duration: Option<&prost_types::Duration>) -> Option<Processi
     (ms > 0).then(|| ProcessingTime(i64::try_from(now).unwrap_or(i64::MAX).saturating_add(ms)))
 }
 
-fn failure(error: BundleError) -> BundleFailure {
+pub(super) fn failure(error: BundleError) -> BundleFailure {
     match error {
         BundleError::Sdk(text) => BundleFailure::Failed(text),
         BundleError::WorkerLost(reason) => BundleFailure::WorkerLost(reason),

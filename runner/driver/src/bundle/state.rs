@@ -49,7 +49,7 @@ impl Keyed {
                 groups.extend(pieces.iter().filter_map(|p| p.handle.key_group))
             }
             Work::Timers(due) => groups.extend(due.iter().copied()),
-            Work::Impulse | Work::TestStreamEvent(_) => {}
+            Work::Impulse | Work::TestStreamEvent(_) | Work::Truncate(_) => {}
         }
         let handler = |user| {
             Arc::new(Handler {

@@ -92,6 +92,12 @@ impl JobHandle {
         self.reports.send(Report::Cancel).ok();
     }
 
+    /// Asks the job to stop its sources and finish what they have given. It ends
+    /// [drained](JobOutcome::Drained) unless it ends otherwise before.
+    pub fn drain(&self) {
+        self.reports.send(Report::Drain).ok();
+    }
+
     /// Attempted and committed metrics so far.
     pub fn metrics(&self) -> (Vec<MonitoringInfo>, Vec<MonitoringInfo>) {
         self.metrics.query()

@@ -46,6 +46,7 @@ pub(crate) enum Report {
     SplitRefused {
         bundle: BundleId,
     },
+    Drain,
     Cancel,
 }
 
@@ -223,6 +224,7 @@ impl Run {
                 });
             }
             Report::SplitRefused { bundle } => self.tell(Input::SplitRefused { bundle }),
+            Report::Drain => self.tell(Input::Drain),
             Report::Cancel => self.tell(Input::Cancel),
         }
     }

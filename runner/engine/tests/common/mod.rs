@@ -32,6 +32,11 @@ impl Pair {
         pair
     }
 
+    #[allow(dead_code, reason = "not every test looks at watermarks")]
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     pub(crate) fn tell(&mut self, input: Input) {
         self.engine.handle(input, self.now);
         while let Some(action) = self.engine.poll_action() {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dataflume_engine::{Bundle, DataId, Engine, PendingData, Work};
-use dataflume_graph::plan::{Plan, StageKind};
+use dataflume_graph::plan::{Plan, Stage, StageKind};
 use dataflume_model::ids::{BundleId, KeyGroup, PCollectionId, StageId};
 use dataflume_model::time::{EventTime, ProcessingTime};
 
@@ -26,6 +26,10 @@ pub(crate) struct Checks {
     grouped: BTreeSet<(StageId, KeyGroup)>,
     /// Data that arrived at a stage and was not yet consumed by a commit.
     waiting: BTreeMap<(StageId, DataId), EventTime>,
+    /// Events of scripts that were committed.
+    played: BTreeSet<(StageId, usize)>,
+    /// The job was asked to drain.
+    pub(crate) draining: bool,
 }
 
 impl Checks {
@@ -104,11 +108,18 @@ impl Checks {
                 }
                 for piece in pieces {
                     self.check_ready(stage.id, piece, world);
+                    self.check_truncated(stage, piece, world);
                     assert!(
                         piece.not_before.is_none_or(|at| at <= now) || scripted,
                         "{}: a residual ran before its delay",
                         stage.name
                     );
+                }
+            }
+            Work::Truncate(pieces) => {
+                assert!(self.draining && truncatable(stage), "{}", stage.name);
+                for piece in pieces {
+                    self.check_ready(stage.id, piece, world);
                 }
             }
             Work::Timers(groups) => {
@@ -150,6 +161,25 @@ impl Checks {
                 *read_to = (*read_to).max(*ready_at);
             }
         }
+    }
+
+    fn check_truncated(&self, stage: &Stage, piece: &PendingData, world: &World) {
+        let elements = &world.data[&piece.handle.id];
+        let truncated = elements.iter().all(|element| element.until.is_some());
+        assert!(
+            truncated || !self.draining || !truncatable(stage),
+            "{}: a restriction is processed whole while the job drains",
+            stage.name
+        );
+    }
+
+    /// Data that the job is done with, though no bundle consumed it.
+    pub(crate) fn released(&mut self, ids: &[DataId], world: &World) {
+        let draining = self.draining;
+        self.waiting.retain(|(stage, id), _| {
+            let dropped = draining && drops_on_drain(world.plan.stage(*stage));
+            !(dropped && ids.contains(id))
+        });
     }
 
     fn check_timers(&mut self, bundle: &Bundle, group: KeyGroup, world: &World) {
@@ -196,7 +226,10 @@ impl Checks {
                 .entry((bundle.stage, *uid, *step))
                 .or_default() += 1;
         }
-        if let Work::Elements(pieces) = &bundle.work {
+        if let Work::TestStreamEvent(index) = bundle.work {
+            self.played.insert((bundle.stage, index));
+        }
+        if let Work::Elements(pieces) | Work::Truncate(pieces) = &bundle.work {
             for piece in pieces {
                 let waited = self.waiting.remove(&(bundle.stage, piece.handle.id));
                 assert!(waited.is_some(), "{}: data was consumed twice", stage.name);
@@ -291,7 +324,7 @@ impl Checks {
             "done, with data not released: {:?}",
             world.data
         );
-        let expected = reference(&world.plan);
+        let expected = reference(&world.plan, self.draining.then_some(self));
         for (key, count) in &expected {
             assert_eq!(
                 self.committed.get(key),
@@ -307,8 +340,20 @@ impl Checks {
     }
 }
 
-/// What each stage has to process, worked out element by element without any engine.
-fn reference(plan: &Plan) -> BTreeMap<(StageId, u64, u64), u32> {
+fn truncatable(stage: &Stage) -> bool {
+    matches!(&stage.kind, StageKind::Executable(e)
+        if e.splittable.as_ref().is_some_and(|s| s.truncate.is_some()))
+}
+
+fn drops_on_drain(stage: &Stage) -> bool {
+    matches!(&stage.kind, StageKind::Executable(e)
+        if e.splittable.as_ref().is_some_and(|s| s.truncate.is_none() && s.unbounded))
+}
+
+/// What each stage has to process, worked out element by element without any engine. A job that
+/// was drained processed some of its sources' elements: which, only it can say, but what follows
+/// from them is worked out too.
+fn reference(plan: &Plan, drained: Option<&Checks>) -> BTreeMap<(StageId, u64, u64), u32> {
     let mut elements: BTreeMap<PCollectionId, Vec<Element>> = BTreeMap::new();
     let mut expected = BTreeMap::new();
     for stage in &plan.stages {
@@ -322,13 +367,15 @@ fn reference(plan: &Plan) -> BTreeMap<(StageId, u64, u64), u32> {
                         uid,
                         timestamp: EventTime::MIN,
                         from: 0,
+                        until: None,
                     },
                 ));
             }
             StageKind::TestStream(stream) => {
                 use dataflume_proto::pipeline::test_stream_payload::event::Event;
                 for (index, event) in stream.payload.events.iter().enumerate() {
-                    if matches!(event.event, Some(Event::ElementEvent(_))) {
+                    let played = drained.is_none_or(|c| c.played.contains(&(stage.id, index)));
+                    if played && matches!(event.event, Some(Event::ElementEvent(_))) {
                         outputs.extend(script_elements(stage, index));
                     }
                 }
@@ -339,20 +386,41 @@ fn reference(plan: &Plan) -> BTreeMap<(StageId, u64, u64), u32> {
                     .iter()
                     .filter_map(|id| elements.get(id))
                     .flatten();
-                for element in input {
-                    let splittable = matches!(role(stage), Role::Splittable);
-                    for step in 0..if splittable {
-                        steps(stage, *element)
-                    } else {
-                        1
-                    } {
-                        *expected.entry((stage.id, element.uid, step)).or_default() += 1;
-                        if splittable {
-                            outputs.extend(step_children(stage, *element, step));
+                let splittable = matches!(role(stage), Role::Splittable);
+                let stops = splittable && (truncatable(stage) || drops_on_drain(stage));
+                if let Some(checks) = drained.filter(|_| stops) {
+                    let mut occurrences: BTreeMap<u64, (Element, u32)> = BTreeMap::new();
+                    for element in input {
+                        occurrences.entry(element.uid).or_insert((*element, 0)).1 += 1;
+                    }
+                    for (uid, (element, times)) in occurrences {
+                        for step in 0..steps(stage, element) {
+                            let key = (stage.id, uid, step);
+                            let done = checks.committed.get(&key).copied().unwrap_or_default();
+                            assert!(done <= times, "{key:?} was processed {done} times");
+                            if done > 0 {
+                                expected.insert(key, done);
+                            }
+                            for _ in 0..done {
+                                outputs.extend(step_children(stage, element, step));
+                            }
                         }
                     }
-                    if !splittable {
-                        outputs.extend(children(stage, *element));
+                } else {
+                    for element in input {
+                        for step in 0..if splittable {
+                            steps(stage, *element)
+                        } else {
+                            1
+                        } {
+                            *expected.entry((stage.id, element.uid, step)).or_default() += 1;
+                            if splittable {
+                                outputs.extend(step_children(stage, *element, step));
+                            }
+                        }
+                        if !splittable {
+                            outputs.extend(children(stage, *element));
+                        }
                     }
                 }
             }

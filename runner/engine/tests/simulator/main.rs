@@ -33,6 +33,7 @@ enum Event {
     SplitAnswered(BundleId, Fraction),
     /// News of a bundle that the engine has given up: it must not matter.
     Ghost(BundleId),
+    Drain,
 }
 
 #[derive(Debug)]
@@ -59,6 +60,7 @@ struct Chaos {
     /// This bundle's work never succeeds.
     poisoned: bool,
     max_attempts: u32,
+    drains_within_ms: Option<u64>,
 }
 
 impl Simulation {
@@ -78,6 +80,7 @@ impl Simulation {
             kills: if rng.one_in(2) { 15 } else { u64::MAX },
             poisoned: rng.one_in(20),
             max_attempts: config.max_bundle_attempts,
+            drains_within_ms: rng.one_in(3).then(|| 1 + rng.below(600)),
         };
         Self {
             engine: Engine::new(&plan, config),
@@ -100,6 +103,9 @@ impl Simulation {
             for _ in 0..1 + self.world.rng.below(2) {
                 self.later(30, Event::WorkerJoins(EnvironmentId(environment)));
             }
+        }
+        if let Some(within_ms) = self.chaos.drains_within_ms {
+            self.later(within_ms, Event::Drain);
         }
         self.tell(Input::Start);
         for _ in 0..MAX_STEPS {
@@ -155,6 +161,10 @@ impl Simulation {
             }
             Event::BundleEnds(id) => self.end_bundle(id),
             Event::SplitAnswered(id, fraction) => self.answer_split(id, fraction),
+            Event::Drain => {
+                self.checks.draining = true;
+                self.tell(Input::Drain);
+            }
             Event::Ghost(bundle) => {
                 self.tell(Input::BundleFinished {
                     bundle,
@@ -257,6 +267,7 @@ impl Simulation {
                 );
             }
             Action::ReleaseData(ids) => {
+                self.checks.released(&ids, &self.world);
                 for id in ids {
                     assert!(
                         self.world.data.remove(&id).is_some(),
@@ -297,7 +308,11 @@ impl Simulation {
 fn simulate(seed: u64) {
     let mut simulation = Simulation::new(seed);
     match simulation.run() {
-        JobOutcome::Done => simulation.checks.done(&simulation.world),
+        outcome @ (JobOutcome::Done | JobOutcome::Drained) => {
+            let drained = outcome == JobOutcome::Drained;
+            assert_eq!(drained, simulation.checks.draining);
+            simulation.checks.done(&simulation.world);
+        }
         JobOutcome::Failed(error) => {
             assert!(simulation.chaos.poisoned, "the job failed: {error}");
             assert!(

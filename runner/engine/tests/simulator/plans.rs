@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use dataflume_graph::plan::{
     AccessPattern, Environment, ExecutableStage, GroupByKey, KeyedStage, PCollection, Plan,
-    SideInput, Splittable, Stage, StageKind, TestStream,
+    SideInput, Splittable, Stage, StageKind, TestStream, Truncation,
 };
 use dataflume_model::coder::Coder;
 use dataflume_model::ids::{EnvironmentId, PCollectionId, StageId};
@@ -78,7 +78,7 @@ fn stage(plan: &mut Plan, rng: &mut Rng) {
             let splittable = Splittable {
                 process_transform: "process".into(),
                 unbounded: rng.one_in(2),
-                truncate: None,
+                truncate: rng.one_in(2).then(truncation),
             };
             let kind = executable(environment, None, Some(splittable));
             add(plan, kind, inputs, sides, outputs);
@@ -91,6 +91,14 @@ fn stage(plan: &mut Plan, rng: &mut Rng) {
             outputs,
         ),
     }
+}
+
+fn truncation() -> Box<Truncation> {
+    Box::new(Truncation {
+        descriptor: Default::default(),
+        source: "source".into(),
+        sink: "sink".into(),
+    })
 }
 
 fn group(at_end_of_input: bool) -> StageKind {

@@ -20,6 +20,8 @@ pub(crate) struct Element {
     pub(crate) uid: u64,
     pub(crate) timestamp: EventTime,
     pub(crate) from: u64,
+    /// Set once it was truncated: no step from here on.
+    pub(crate) until: Option<u64>,
 }
 
 /// A timer that will emit an element's children.
@@ -74,6 +76,7 @@ impl World {
                     uid: hash(&[1, stage.id.0.into()]),
                     timestamp: EventTime::MIN,
                     from: 0,
+                    until: None,
                 };
                 staged.outputs.push((stage.outputs[0], element));
             }
@@ -83,6 +86,13 @@ impl World {
                     groups.extend(piece.handle.key_group);
                     for element in self.data[&piece.handle.id].clone() {
                         self.process(&stage, bundle, piece.handle.key_group, element, &mut staged);
+                    }
+                }
+            }
+            Work::Truncate(pieces) => {
+                for piece in pieces {
+                    for element in self.data[&piece.handle.id].clone() {
+                        self.truncate(element, piece, &mut staged);
                     }
                 }
             }
@@ -150,7 +160,8 @@ impl World {
                 }
             }
             Role::Splittable => {
-                let steps = steps(stage, element);
+                let all = steps(stage, element);
+                let steps = element.until.map_or(all, |until| until.min(all));
                 let mut at = element.from;
                 while at < steps && (at == element.from || !self.rng.one_in(4)) {
                     staged.processed.push((element.uid, at));
@@ -189,6 +200,26 @@ impl World {
             hold: step_time(residual, residual.from),
             not_before: delay.map(|delay| ProcessingTime(bundle.processing_time.0 + delay)),
         });
+    }
+
+    /// Of a restriction that is truncated, up to two steps are left.
+    fn truncate(&mut self, element: Element, piece: &PendingData, staged: &mut Staged) {
+        let keep = self.rng.below(3);
+        if keep == 0 {
+            return;
+        }
+        let id = self.new_id();
+        let until = Some(element.from + keep);
+        staged
+            .new_data
+            .insert(id, vec![Element { until, ..element }]);
+        let handle = DataHandle {
+            id,
+            elements: 1,
+            min_timestamp: element.timestamp,
+            ..piece.handle.clone()
+        };
+        staged.effects.residuals.push(PendingData::from(handle));
     }
 
     fn fire(&mut self, stage: &Stage, bundle: &Bundle, group: KeyGroup, staged: &mut Staged) {
@@ -249,6 +280,7 @@ impl World {
                 for _ in consumer.inputs.iter().filter(|input| *input == pcollection) {
                     let element = Element {
                         from: 0,
+                        until: None,
                         ..*element
                     };
                     let chunk = match role(&consumer) {
@@ -404,6 +436,7 @@ pub(crate) fn children(stage: &Stage, element: Element) -> Vec<(PCollectionId, E
             Element {
                 uid,
                 from: 0,
+                until: None,
                 ..element
             },
         )];
@@ -430,6 +463,7 @@ pub(crate) fn children(stage: &Stage, element: Element) -> Vec<(PCollectionId, E
                     uid,
                     timestamp,
                     from: 0,
+                    until: None,
                 },
             ));
         }
@@ -450,6 +484,7 @@ pub(crate) fn step_children(
                 uid,
                 timestamp: step_time(element, step),
                 from: 0,
+                until: None,
             },
         )
     };
@@ -475,6 +510,7 @@ pub(crate) fn script_elements(stage: &Stage, index: usize) -> Vec<(PCollectionId
                 uid,
                 timestamp: EventTime(element.timestamp),
                 from: 0,
+                until: None,
             },
         )
     };
