@@ -1,6 +1,7 @@
 //! What the SDK writes on its timer streams, and what the runner writes itself.
 
 use bytes::Bytes;
+use dataflume_graph::plan::TimeDomain;
 use dataflume_model::coder::CoderError;
 use dataflume_model::pane::PaneInfo;
 use dataflume_model::time::EventTime;
@@ -112,7 +113,10 @@ impl KeyedTimers {
         }
         let place = |firing: &Firing| Place {
             domain: family.domain,
-            fire: firing.fire_timestamp,
+            fire: match family.domain {
+                TimeDomain::EventTime => at_end(&timer.windows, firing.fire_timestamp),
+                TimeDomain::ProcessingTime => firing.fire_timestamp,
+            },
             hold: bounded(firing.hold_timestamp),
             rank: if family.of_expiry { RANK_OF_EXPIRY } else { 0 },
         };
@@ -127,6 +131,17 @@ impl KeyedTimers {
     }
 }
 
+/// What the Python SDK calls the largest timestamp of the global window is a microsecond before the one that
+/// the model and all other SDKs mean, and it is cut to a millisecond when it is encoded. A timer set for the
+/// window's end would then be due before the window's last elements, which carry the model's timestamp.
+fn at_end(windows: &[Window], fire: EventTime) -> EventTime {
+    let end = EventTime::END_OF_GLOBAL_WINDOW;
+    match windows {
+        [Window::Global] if fire.0 == end.0 - 1 => end,
+        _ => fire,
+    }
+}
+
 /// As a watermark can be.
 fn bounded(time: EventTime) -> EventTime {
     time.clamp(EventTime::MIN, EventTime::MAX)
@@ -136,4 +151,26 @@ fn encode(family: &Family, timer: &Timer) -> Result<Bytes, CoderError> {
     let mut record = Vec::new();
     family.codec.encode(timer, &mut record)?;
     Ok(record.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_the_global_window_is_one_whoever_says_it() {
+        let end = EventTime::END_OF_GLOBAL_WINDOW;
+        let before = EventTime(end.0 - 1);
+        assert_eq!(at_end(&[Window::Global], before), end);
+        assert_eq!(at_end(&[Window::Global], end), end);
+        assert_eq!(
+            at_end(&[Window::Global], EventTime(end.0 - 2)),
+            EventTime(end.0 - 2)
+        );
+        let other = Window::Interval {
+            start: EventTime(0),
+            end,
+        };
+        assert_eq!(at_end(&[other], before), before);
+    }
 }
