@@ -7,6 +7,7 @@ mod bench;
 mod cargo;
 mod conformance;
 mod demo;
+mod differential;
 mod examples;
 mod python;
 mod sdk_images;
@@ -42,6 +43,8 @@ enum Task {
     Ci,
     /// Beam's own suites against the emulator; writes docs/conformance.md.
     Conformance(conformance::ConformanceArgs),
+    /// Random pipelines on the emulator and on Beam's runners for Python; fails if a result differs without an explanation.
+    Differential(differential::DifferentialArgs),
     /// Prepares what the examples and the whole-system tests need.
     Examples,
     /// Makes a container image of an SDK's harness out of what this machine has, with `docker`.
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
             stage::run(&stages, &[])
         }
         Task::Conformance(args) => conformance::run(&args),
+        Task::Differential(args) => differential::run(&args),
         Task::Examples => stage::run(&[Stage::new("examples", examples::stage)], &[]),
         Task::SdkImage { sdk } => sdk_images::make(sdk),
         Task::Bench(args) => bench::run(&args),
@@ -84,5 +88,6 @@ fn tests() -> Vec<Stage> {
         Stage::new("examples", examples::stage),
         Stage::new("container images", sdk_images::stage),
         Stage::new("rust tests", cargo::test),
+        Stage::new("differential", differential::stage),
     ]
 }
