@@ -70,6 +70,9 @@ impl PipelineRunner {
             .iter()
             .map(|environment| self.environment(job, &plan, environment))
             .collect();
+        let environments = environments?;
+        let workers = environments.iter().map(|each| each.workers).sum();
+        self.announce(job, events, workers);
         let metadata = [("job_id", &job.id), ("job_name", &job.name)];
         let spec = driver::JobSpec {
             id: job.id.clone(),
@@ -82,12 +85,13 @@ impl PipelineRunner {
                     .into(),
                 ..ProvisionInfo::default()
             },
-            environments: environments?,
+            environments,
             instance: self.instance.clone(),
         };
         let listener = Arc::new(Listener {
             job_id: job.id.clone(),
             events: events.clone(),
+            workers,
         });
         driver::start(
             spec,
@@ -132,6 +136,20 @@ impl PipelineRunner {
 }
 
 impl PipelineRunner {
+    /// Tells the job's user how many workers there will be.
+    fn announce(&self, job: &JobSpec, events: &JobEvents, workers: u32) {
+        let wanted = job.workers.count.unwrap_or_default();
+        if wanted > self.workers(job) {
+            let text = format!(
+                "the job asks for {wanted} workers and gets {}: --max-workers says how many a job \
+                 may have here",
+                self.workers(job)
+            );
+            events.message(Importance::Warning, text);
+        }
+        events.workers(0, workers, format!("Starting {workers} workers..."));
+    }
+
     /// How many workers the job gets for each environment.
     fn workers(&self, job: &JobSpec) -> u32 {
         let wanted = job.workers.count.unwrap_or(self.options.num_workers);
@@ -231,6 +249,8 @@ impl JobControl for Control {
 struct Listener {
     job_id: String,
     events: JobEvents,
+    /// How many workers the job begins with.
+    workers: u32,
 }
 
 impl JobListener for Listener {
@@ -276,15 +296,18 @@ impl JobListener for Listener {
 
     /// In Dataflow's words, which tools look for.
     fn workers(&self, phase: WorkersPhase) {
-        let texts: &[&str] = match phase {
-            WorkersPhase::AllReady => &[
-                "All workers have finished the startup processes and began to receive work requests.",
-            ],
-            WorkersPhase::Stopping => &["Cleaning up.", "Stopping worker pool..."],
-            WorkersPhase::Stopped => &["Worker pool stopped."],
-        };
-        for text in texts {
-            self.events.message(Importance::Basic, *text);
+        let basic = |text: &str| self.events.message(Importance::Basic, text);
+        match phase {
+            WorkersPhase::AllReady => {
+                let text = "All workers have finished the startup processes and began to receive \
+                            work requests.";
+                self.events.workers(self.workers, self.workers, text);
+            }
+            WorkersPhase::Stopping => {
+                basic("Cleaning up.");
+                basic("Stopping worker pool...");
+            }
+            WorkersPhase::Stopped => self.events.workers(0, 0, "Worker pool stopped."),
         }
     }
 }

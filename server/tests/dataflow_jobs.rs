@@ -250,3 +250,20 @@ async fn a_pipeline_is_found_by_either_spelling_and_its_hash_is_checked() {
     let message = answer["error"]["message"].as_str().unwrap();
     assert!(message.contains("SHA-256"), "{message}");
 }
+
+#[tokio::test]
+async fn changes_of_the_number_of_workers_are_events() {
+    let server = TestServer::start().await;
+    let rest = Rest::staged(&server).await;
+    let id = rest.created("a").await;
+    let events = server.runner.job(&id).events();
+    events.workers(0, 2, "Starting 2 workers...");
+    events.workers(2, 2, "They are there.");
+    let answer = rest.get(&format!("{JOBS}/{id}/messages")).await;
+    let told = answer["autoscalingEvents"].as_array().unwrap();
+    let kinds: Vec<_> = told.iter().map(|event| &event["eventType"]).collect();
+    let expected = ["TARGET_NUM_WORKERS_CHANGED", "CURRENT_NUM_WORKERS_CHANGED"];
+    assert_eq!(kinds, expected);
+    assert_eq!(told[1]["currentNumWorkers"], "2");
+    assert_eq!(answer["jobMessages"].as_array().unwrap().len(), 2);
+}

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::body::Query;
 use super::errors::ApiError;
 use super::{enums, times};
-use crate::jobs::{Importance, Job, JobMessage};
+use crate::jobs::{Importance, Job, JobMessage, WorkersEvent};
 
 const DEFAULT_PAGE: usize = 1000;
 const MAX_PAGE: usize = 10_000;
@@ -43,6 +43,22 @@ pub(super) fn list(job: &Job, query: &Query) -> Result<Value, ApiError> {
     messages.truncate(size);
     let shown: Vec<_> = messages.iter().map(|each| message(each)).collect();
     let mut answer = json!({"jobMessages": shown});
+    let within = |event: &&WorkersEvent| {
+        start.is_none_or(|start| event.time >= start) && end.is_none_or(|end| event.time < end)
+    };
+    // They are few: all of them come with the first page.
+    let events = match after {
+        None => job.workers(),
+        Some(_) => Vec::new(),
+    };
+    let events: Vec<_> = events
+        .iter()
+        .filter(within)
+        .map(autoscaling_event)
+        .collect();
+    if !events.is_empty() {
+        answer["autoscalingEvents"] = events.into();
+    }
     if let Some(last) = messages.last().filter(|_| more) {
         answer["nextPageToken"] = last.id.to_string().into();
     }
@@ -55,5 +71,20 @@ fn message(message: &JobMessage) -> Value {
         "time": times::text(message.time),
         "messageText": message.text,
         "messageImportance": enums::importance(message.importance),
+    })
+}
+
+fn autoscaling_event(event: &WorkersEvent) -> Value {
+    let kind = match event.current == event.target {
+        true => "CURRENT_NUM_WORKERS_CHANGED",
+        false => "TARGET_NUM_WORKERS_CHANGED",
+    };
+    json!({
+        "currentNumWorkers": event.current.to_string(),
+        "targetNumWorkers": event.target.to_string(),
+        "eventType": kind,
+        "description": {"messageText": event.text, "messageKey": kind},
+        "time": times::text(event.time),
+        "workerPool": "Regular",
     })
 }

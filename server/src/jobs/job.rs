@@ -10,7 +10,7 @@ use tracing::{debug, error, info, warn};
 
 use super::error::JobError;
 use super::history::{History, Limits, Listener};
-use super::message::{Importance, JobMessage};
+use super::message::{Importance, JobMessage, WorkersEvent};
 use super::runner::{JobControl, JobMetrics};
 use super::state::{JobState, StateEvent};
 use super::submission::Submission;
@@ -29,6 +29,7 @@ pub struct Job {
     submission: Submission,
     history: Arc<History>,
     control: Mutex<Control>,
+    workers: Mutex<Vec<WorkersEvent>>,
 }
 
 #[derive(Default)]
@@ -59,6 +60,7 @@ impl Job {
             submission,
             history: Arc::new(History::new(JobState::Stopped, Limits::default())),
             control: Mutex::default(),
+            workers: Mutex::default(),
         }
     }
 
@@ -108,6 +110,12 @@ impl Job {
     #[must_use]
     pub fn messages(&self) -> Vec<Arc<JobMessage>> {
         self.history.messages()
+    }
+
+    /// How the number of its workers has changed.
+    #[must_use]
+    pub fn workers(&self) -> Vec<WorkersEvent> {
+        self.workers_events().clone()
     }
 
     /// The state it is in.
@@ -265,6 +273,21 @@ impl Job {
             Importance::Error => error!(target: MESSAGES_TARGET, job_id, "{text}"),
         }
         self.history.say(importance, text);
+    }
+
+    /// The number of workers has changed, or is to change.
+    pub(super) fn note_workers(&self, current: u32, target: u32, text: String) {
+        self.say(Importance::Basic, text.clone());
+        self.workers_events().push(WorkersEvent {
+            time: SystemTime::now(),
+            current,
+            target,
+            text,
+        });
+    }
+
+    fn workers_events(&self) -> MutexGuard<'_, Vec<WorkersEvent>> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn control(&self) -> MutexGuard<'_, Control> {

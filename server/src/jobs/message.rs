@@ -29,3 +29,16 @@ pub struct JobMessage {
     /// The text.
     pub text: String,
 }
+
+/// A change of how many workers a job has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkersEvent {
+    /// When it happened.
+    pub time: SystemTime,
+    /// How many are ready, as far as the job was told.
+    pub current: u32,
+    /// How many there are to be.
+    pub target: u32,
+    /// What happened.
+    pub text: String,
+}

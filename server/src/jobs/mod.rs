@@ -20,7 +20,7 @@ mod submission;
 pub use error::JobError;
 pub use history::{Entry, Listener};
 pub use job::{Job, MESSAGES_TARGET};
-pub use message::{Importance, JobMessage};
+pub use message::{Importance, JobMessage, WorkersEvent};
 pub use runner::{
     EnvironmentArtifacts, JobControl, JobEvents, JobMetrics, JobRunner, JobSpec, Refusal,
 };

@@ -109,6 +109,12 @@ impl JobEvents {
         self.reporter.job.say(importance, text.into());
     }
 
+    /// The job has `current` workers and is to have `target`; the text, which its user is told too,
+    /// says what happened.
+    pub fn workers(&self, current: u32, target: u32, text: impl Into<String>) {
+        self.reporter.job.note_workers(current, target, text.into());
+    }
+
     /// Ends the job as failed, for this reason.
     pub fn fail(&self, reason: impl Into<String>) {
         self.message(Importance::Error, reason);
