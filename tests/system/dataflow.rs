@@ -4,11 +4,14 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
-use dataflume_tests::{Finished, Prepared, emulator_program, run_within, workspace};
+use anyhow::{Context, Result, ensure};
+use dataflume_tests::{Finished, Prepared, emulator_program, expect, run_within, workspace};
 
 /// How long a program may take, on a machine under load.
 const LIMIT: Duration = Duration::from_secs(240);
+
+/// What is told of Dataflow jobs on their command lines.
+const PLACE: &str = "--runner=DataflowRunner --project=my-project --region=us-central1 --temp_location=gs://my-bucket/temp";
 
 fn program(name: &str) -> PathBuf {
     workspace().join("tests/pipelines/dataflow").join(name)
@@ -22,10 +25,68 @@ fn exec(script: &str) -> Result<Finished> {
         .args(["exec", "--workers", "process", "--", "sh", "-ec", script])
         .env("DATAFLUME_PYTHON", python)
         .env("PYTHON", python)
-        .env("PROGRAMS", program(""));
+        .env("PROGRAMS", program(""))
+        .env("GO_PROGRAMS", &Prepared::get().go_programs)
+        .env("TEXT", &Prepared::get().text);
     let finished = run_within(&mut command, LIMIT)?;
     ensure!(finished.success, "{script}\n{}", finished.output);
     Ok(finished)
+}
+
+#[test]
+fn python_counts_words_from_bucket_to_bucket() -> Result<()> {
+    let finished = exec(&format!(
+        "$PYTHON $PROGRAMS/objects.py put $TEXT my-bucket kinglear.txt
+         $PYTHON $PROGRAMS/word_count.py {PLACE} \
+             --input=gs://my-bucket/kinglear.txt --output=gs://my-bucket/out/counts
+         $PYTHON $PROGRAMS/objects.py show my-bucket out/"
+    ))?;
+    let output = &finished.output;
+    let expected = shows_counts(output)?;
+    let words = expected.iter().map(|line| count_of(line));
+    let words: u64 = words.sum::<Result<u64>>()?;
+    let shown = [
+        "state DONE".to_owned(),
+        format!("counter Split wordcount {words} {words}"),
+    ];
+    for line in shown {
+        ensure!(
+            output.lines().any(|found| found == line),
+            "no {line:?} in:\n{output}"
+        );
+    }
+    ensure!(
+        output.contains("ElementCount"),
+        "no service metrics:\n{output}"
+    );
+    Ok(())
+}
+
+#[test]
+fn go_counts_words_from_bucket_to_bucket() -> Result<()> {
+    let finished = exec(
+        "$PYTHON $PROGRAMS/objects.py put $TEXT my-bucket kinglear.txt
+         $GO_PROGRAMS/wordcount {dataflow-options:go} --worker_binary=$GO_PROGRAMS/wordcount \
+             --input=gs://my-bucket/kinglear.txt --output=gs://my-bucket/out/counts
+         $PYTHON $PROGRAMS/objects.py show my-bucket out/",
+    )?;
+    shows_counts(&finished.output)?;
+    Ok(())
+}
+
+/// Fails unless the right counts, and each once, are among the lines; gives them.
+fn shows_counts(output: &str) -> Result<Vec<String>> {
+    let expected = expect::word_counts(&Prepared::get().text)?;
+    let is_count = |line: &&str| expected.binary_search(&(*line).to_owned()).is_ok();
+    let mut found: Vec<_> = output.lines().filter(is_count).collect();
+    found.sort_unstable();
+    ensure!(found == expected, "other counts:\n{output}");
+    Ok(expected)
+}
+
+fn count_of(line: &str) -> Result<u64> {
+    let (_, count) = line.rsplit_once(": ").context("no count")?;
+    Ok(count.parse()?)
 }
 
 #[test]
