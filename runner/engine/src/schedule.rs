@@ -85,7 +85,7 @@ impl Engine {
             Role::Impulse => self.impulse(stage),
             Role::TestStream => None,
             Role::Elements => self.truncations(stage).or_else(|| self.elements(stage)),
-            Role::Keyed => self.timers(stage).or_else(|| self.keyed_elements(stage)),
+            Role::Keyed => self.keyed(stage),
             Role::GroupAtEnd => self.group_at_end(stage),
             Role::KeyedAtEnd => self.timers(stage).or_else(|| self.group_at_end(stage)),
         }?;
@@ -154,6 +154,15 @@ impl Engine {
         (!taken.is_empty()).then_some(Work::Elements(taken))
     }
 
+    fn keyed(&mut self, stage: StageId) -> Option<Work> {
+        if self.stages[stage.index()].elements_first > 0
+            && let Some(work) = self.keyed_elements(stage)
+        {
+            return Some(work);
+        }
+        self.timers(stage).or_else(|| self.keyed_elements(stage))
+    }
+
     fn keyed_elements(&mut self, stage: StageId) -> Option<Work> {
         let mut limits = self.limits(stage);
         let watermarks = self.side_input_watermarks(stage);
@@ -172,6 +181,7 @@ impl Engine {
                 break;
             }
         }
+        state.elements_first = state.elements_first.saturating_sub(taken.len());
         (!taken.is_empty()).then_some(Work::Elements(taken))
     }
 

@@ -27,6 +27,10 @@ pub(crate) struct StageState {
     pub(crate) output_watermark: EventTime,
     /// For roots: nothing more comes.
     pub(crate) exhausted: bool,
+    /// Data arrived since watermarks were last computed.
+    arrived: bool,
+    /// So many waiting pieces go before the timers that are due: see [`StageState::advance`].
+    pub(crate) elements_first: usize,
 }
 
 impl Default for StageState {
@@ -41,6 +45,8 @@ impl Default for StageState {
             input_watermark: EventTime::MIN,
             output_watermark: EventTime::MIN,
             exhausted: false,
+            arrived: false,
+            elements_first: 0,
         }
     }
 }
@@ -49,6 +55,18 @@ impl StageState {
     pub(crate) fn arrive(&mut self, data: PendingData) {
         self.data_holds.add(data.hold);
         self.pending.push(data);
+        self.arrived = true;
+    }
+
+    /// The input watermark is now here. An upstream bundle's output and the watermark that its end
+    /// lets go are seen at once, but the output was sent first: it is processed before the timers
+    /// that this watermark makes due. Other timers go before what waits, as time does.
+    pub(crate) fn advance(&mut self, input: EventTime) {
+        let due_before = self.timers.any_due(self.input_watermark);
+        self.input_watermark = input;
+        if std::mem::take(&mut self.arrived) && !due_before && self.timers.any_due(input) {
+            self.elements_first = self.pending.totals().pieces;
+        }
     }
 
     /// The same, for a restriction that is to be truncated before it is processed.

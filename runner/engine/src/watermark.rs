@@ -49,7 +49,7 @@ impl Engine {
             self.candidates.insert(stage);
         }
         state.upstream_watermark = upstream.max(state.upstream_watermark);
-        state.input_watermark = input;
+        state.advance(input);
         state.output_watermark = output;
         self.publish(stage, output);
     }

@@ -77,6 +77,12 @@ impl BundleContext {
         input(stage).map(|input| self.codec(input))
     }
 
+    /// Whether a TestStream says what time it is.
+    pub(crate) fn has_script(&self) -> bool {
+        let is_script = |stage: &Stage| matches!(stage.kind, StageKind::TestStream(_));
+        self.plan.stages.iter().any(is_script)
+    }
+
     pub(crate) fn cutter(&self, pcollection: PCollectionId) -> OutputCutter {
         OutputCutter::new(self.cut[pcollection.index()].clone(), self.data.clone())
     }

@@ -9,10 +9,11 @@ use dataflume_engine::{Bundle, BundleFailure, Work};
 use dataflume_graph::plan::{ExecutableStage, KeyedStage, Stage};
 use dataflume_harness::{InputChunk, StateHandler};
 use dataflume_model::ids::{KeyGroup, StageId};
-use dataflume_model::time::EventTime;
+use dataflume_model::time::{EventTime, ProcessingTime};
 use dataflume_proto::fn_execution::{StateRequest, state_request, state_response};
 
 use super::{BundleContext, Staged, data_failure};
+use crate::job::now;
 use crate::state::{BundleState, KeyedState, StateCoders};
 use crate::timers::{BundleTimers, KeyedTimers};
 
@@ -28,6 +29,8 @@ struct Timers {
     transform: String,
     bundle: BundleTimers,
     due: Vec<(String, Bytes)>,
+    /// Set where processing time is that of a script.
+    script_clock: Option<ProcessingTime>,
 }
 
 struct Handler {
@@ -117,7 +120,12 @@ impl Keyed {
     ) -> Result<(), BundleFailure> {
         match &self.timers {
             Some(timers) if timers.transform == transform => {
-                timers.bundle.absorb(family, bytes).map_err(data_failure)
+                // Taken now, when all of them are set: rather a moment too early than too late.
+                let shift = timers
+                    .script_clock
+                    .map_or(0, |clock| clock.0.saturating_sub(now().0));
+                let absorbed = timers.bundle.absorb_shifted(family, bytes, shift);
+                absorbed.map_err(data_failure)
             }
             _ => Err(BundleFailure::Failed(format!(
                 "the SDK set timers of {transform:?}, which has none"
@@ -188,6 +196,7 @@ impl Timers {
             transform: keyed.transform.clone(),
             bundle,
             due,
+            script_clock: context.has_script().then_some(work.processing_time),
         })
     }
 }

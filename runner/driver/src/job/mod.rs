@@ -22,7 +22,7 @@ pub use listener::{Importance, JobListener, WorkersPhase};
 use crate::data::cut::CutOptions;
 use crate::data::{DataError, DataOptions};
 use crate::metrics::JobMetrics;
-pub(crate) use run::Report;
+pub(crate) use run::{Report, now};
 
 /// What is to be run, and where.
 pub struct JobSpec {

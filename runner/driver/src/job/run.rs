@@ -280,7 +280,7 @@ impl Run {
     }
 }
 
-fn now() -> ProcessingTime {
+pub(crate) fn now() -> ProcessingTime {
     let since_epoch = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

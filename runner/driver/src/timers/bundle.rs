@@ -55,7 +55,21 @@ impl BundleTimers {
     /// # Errors
     /// The family is unknown or the bytes are no timers; then nothing of them counts.
     pub fn absorb(&self, family: &str, bytes: &Bytes) -> Result<(), TimerError> {
-        let absorbed = self.timers.changes(family, bytes)?;
+        self.absorb_shifted(family, bytes, 0)
+    }
+
+    /// The same, where processing-time timers fire so much later than they say: SDKs set them by the
+    /// real clock, also where a TestStream has one of its own.
+    ///
+    /// # Errors
+    /// As of [`absorb`](Self::absorb).
+    pub fn absorb_shifted(
+        &self,
+        family: &str,
+        bytes: &Bytes,
+        clock_shift_ms: i64,
+    ) -> Result<(), TimerError> {
+        let absorbed = self.timers.changes(family, bytes, clock_shift_ms)?;
         let mut changes = self.changes();
         for change in absorbed {
             changes

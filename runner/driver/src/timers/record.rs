@@ -11,6 +11,7 @@ use dataflume_model::window::Window;
 use super::keys::{self, Place};
 use super::{Family, KeyedTimers, TimerError};
 use crate::data::hash;
+use dataflume_graph::plan::TimeDomain;
 use dataflume_model::ids::KeyGroup;
 
 /// Fires after others of the same time.
@@ -33,11 +34,25 @@ pub(super) struct Change {
 
 impl KeyedTimers {
     /// Takes the timers of a chunk apart.
-    pub(super) fn changes(&self, name: &str, chunk: &Bytes) -> Result<Vec<Change>, TimerError> {
+    pub(super) fn changes(
+        &self,
+        name: &str,
+        chunk: &Bytes,
+        clock_shift_ms: i64,
+    ) -> Result<Vec<Change>, TimerError> {
         let family = self.family(name)?;
         let bad = |source| TimerError::Record {
             family: name.to_owned(),
             source,
+        };
+        let change = |timer: &Timer, record| {
+            let mut change = self.change(name, family, timer, record)?;
+            if let (TimeDomain::ProcessingTime, Some(pending)) =
+                (family.domain, &mut change.pending)
+            {
+                pending.place.fire = pending.place.fire.plus_ms(clock_shift_ms);
+            }
+            Ok(change)
         };
         let mut changes = Vec::new();
         let mut rest = &chunk[..];
@@ -51,7 +66,7 @@ impl KeyedTimers {
                         family: name.to_owned(),
                     });
                 }
-                [_] => changes.push(self.change(name, family, &timer, record).map_err(bad)?),
+                [_] => changes.push(change(&timer, record).map_err(bad)?),
                 windows => {
                     for window in windows {
                         let timer = Timer {
@@ -59,7 +74,7 @@ impl KeyedTimers {
                             ..timer.clone()
                         };
                         let record = encode(family, &timer).map_err(bad)?;
-                        changes.push(self.change(name, family, &timer, record).map_err(bad)?);
+                        changes.push(change(&timer, record).map_err(bad)?);
                     }
                 }
             }

@@ -175,3 +175,19 @@ fn without_an_expiry_family_no_expiry_timer_is_set() {
     bundle.ensure_expiry_timer(&text("k"), &window(0)).unwrap();
     assert!(bundle.groups().is_empty());
 }
+
+#[test]
+fn processing_time_timers_follow_the_clock_of_a_script() {
+    let world = World::new();
+    let bundle = world.timers.bundle();
+    // Set by a real clock at 1000, where the script is at 70: five later than now.
+    bundle
+        .absorb_shifted("processing", &set("k", "", 0, 1005, 0), 70 - 1000)
+        .unwrap();
+    bundle
+        .absorb_shifted("event", &set("k", "", 0, 8, 0), 70 - 1000)
+        .unwrap();
+    let summary = bundle.summary(group("k")).unwrap();
+    assert_eq!(summary.next_processing_timer, Some(ProcessingTime(75)));
+    assert_eq!(summary.next_event_timer, Some(EventTime(8)));
+}
