@@ -1,35 +1,93 @@
-//! Beam's Java suite: the ValidatesRunner tests of the SDK's tests jar.
+//! Beam's Java suites: the ValidatesRunner and the NeedsRunner tests of the SDK's tests jar.
 //!
 //! They are started by our own launcher (`tests/conformance/java`) rather than by a build tool's test plug-in, because one test
 //! that hangs must cost no other test its result, and because every test is to be run exactly once.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 
+use super::process::Group;
 use super::suite::{Batch, Suite, target_folder};
 use crate::examples::JAVA_BEAM_VERSION;
+use crate::python::Beam;
 use crate::workspace::must;
 
 /// Packages whose private parts Beam's tests and the harness look into.
 const OPENED: [&str; 4] = ["java.lang", "java.util", "java.nio", "sun.nio.ch"];
 
+/// Which of the SDK's tests.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Category {
+    /// Those that say whether a runner is one.
+    ValidatesRunner,
+    /// All others that run a pipeline.
+    NeedsRunner,
+}
+
 /// The suite, with the launcher that runs it.
 #[derive(Debug)]
 pub(crate) struct JavaSuite {
+    category: Category,
     project: PathBuf,
     folder: PathBuf,
+    /// Started for the first test that needs it.
+    expansion: Mutex<Option<ExpansionService>>,
+}
+
+/// The Python SDK's test transforms, for Java's pipelines.
+#[derive(Debug)]
+struct ExpansionService {
+    port: u16,
+    /// Ends with the suite.
+    _process: Group,
 }
 
 impl JavaSuite {
     /// Its files are below the workspace's root.
-    pub(crate) fn new(workspace: &Path) -> Self {
+    pub(crate) fn new(workspace: &Path, category: Category) -> Self {
         Self {
+            category,
             project: workspace.join("tests/conformance/java"),
             folder: target_folder(workspace, "java"),
+            expansion: Mutex::default(),
         }
+    }
+
+    /// The port of the expansion service.
+    fn expansion_port(&self) -> Result<u16> {
+        let mut expansion = self
+            .expansion
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(running) = &*expansion {
+            return Ok(running.port);
+        }
+        let log = fs::File::create(self.folder.join("expansion.log"))?;
+        let mut process = Group::spawn(
+            Command::new(Beam::ensure()?.python)
+                .arg(self.project.join("expansion_service.py"))
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(log),
+        )?;
+        let output = process.child().stdout.take();
+        let mut line = String::new();
+        BufReader::new(output.context("the expansion service has no output")?)
+            .read_line(&mut line)?;
+        let port = line
+            .trim()
+            .parse()
+            .context("the expansion service did not start; see expansion.log")?;
+        *expansion = Some(ExpansionService {
+            port,
+            _process: process,
+        });
+        Ok(port)
     }
 
     fn launcher(&self) -> Result<Command> {
@@ -51,11 +109,17 @@ impl JavaSuite {
 
 impl Suite for JavaSuite {
     fn name(&self) -> &'static str {
-        "java"
+        match self.category {
+            Category::ValidatesRunner => "java",
+            Category::NeedsRunner => "java-needs-runner",
+        }
     }
 
     fn title(&self) -> String {
-        format!("Java: ValidatesRunner tests of Beam {JAVA_BEAM_VERSION}")
+        format!(
+            "Java: {:?} tests of Beam {JAVA_BEAM_VERSION}",
+            self.category
+        )
     }
 
     fn prepare(&self) -> Result<()> {
@@ -69,12 +133,13 @@ impl Suite for JavaSuite {
     }
 
     fn list(&self) -> Result<Vec<String>> {
-        let list = self.folder.join("list");
+        let list = self.folder.join(format!("list-{:?}", self.category));
         let log = fs::File::create(self.folder.join("list.log"))?;
         must(
             self.launcher()?
                 .args(["dataflume.conformance.Launcher", "list"])
                 .arg(&list)
+                .arg(format!("{:?}", self.category))
                 .stderr(log),
         )?;
         Ok(fs::read_to_string(&list)?
@@ -88,16 +153,21 @@ impl Suite for JavaSuite {
     }
 
     fn command(&self, batch: &Batch<'_>) -> Result<Command> {
-        let options = serde_json::json!([
-            "--runner=TestUniversalRunner",
-            format!("--jobEndpoint={}", batch.endpoint),
-            "--defaultEnvironmentType=LOOPBACK",
-            "--environmentCacheMillis=10000",
-            "--experiments=beam_fn_api",
-        ]);
         let mut command = self.launcher()?;
+        for (property, environment) in [("loopback", "LOOPBACK"), ("managed", "DOCKER")] {
+            let options = serde_json::json!([
+                "--runner=TestUniversalRunner",
+                format!("--jobEndpoint={}", batch.endpoint),
+                format!("--defaultEnvironmentType={environment}"),
+                "--environmentCacheMillis=10000",
+                "--experiments=beam_fn_api",
+            ]);
+            command.arg(format!("-Ddataflume.options.{property}={options}"));
+        }
+        if batch.tests.iter().any(|test| test.contains("Xlang")) {
+            command.arg(format!("-DexpansionPort={}", self.expansion_port()?));
+        }
         command
-            .arg(format!("-DbeamTestPipelineOptions={options}"))
             .args(["dataflume.conformance.Launcher", "run"])
             .arg(&batch.tests_file)
             .arg(&batch.events_file)

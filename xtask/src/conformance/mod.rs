@@ -55,6 +55,8 @@ pub(crate) enum SuiteName {
     Python,
     /// The ValidatesRunner tests of the Java SDK.
     Java,
+    /// The Java SDK's other tests that run pipelines; only if asked for.
+    JavaNeedsRunner,
     /// The Go SDK's integration and regression tests.
     Go,
 }
@@ -63,9 +65,12 @@ impl SuiteName {
     const ALL: [Self; 3] = [Self::Python, Self::Go, Self::Java];
 
     fn suite(self, workspace: &Path) -> Box<dyn Suite> {
+        let java =
+            |category| -> Box<dyn Suite> { Box::new(java::JavaSuite::new(workspace, category)) };
         match self {
             Self::Python => Box::new(python::PythonSuite::new(workspace)),
-            Self::Java => Box::new(java::JavaSuite::new(workspace)),
+            Self::Java => java(java::Category::ValidatesRunner),
+            Self::JavaNeedsRunner => java(java::Category::NeedsRunner),
             Self::Go => Box::new(go::GoSuite::new(workspace)),
         }
     }

@@ -17,9 +17,11 @@ const HEADER: &str = "\
 # Conformance
 
 Beam's own suites, unmodified, against Dataflume, test by test. `cargo xtask conformance [python|java|go] [filter]` runs them and
-writes this page; `--endpoint HOST:PORT` runs them against another job service. All pipelines run in LOOPBACK: the workers are
-threads of the test's own process. A test that is known to fail is in `tests/conformance/known-failures` with the reason; any other
-failure fails the run. Seconds include the SDK's own: the Java client asks for a job's state every 3 s.
+writes this page; `java-needs-runner` is a further one, run when it is asked for. `--endpoint HOST:PORT` runs them against another
+job service. Pipelines run in LOOPBACK: the workers are threads of the test's own process. Only Java's cross-language tests run in
+Dataflume's own Java and Python workers, with an expansion service that the command starts. A test that is known to fail is in
+`tests/conformance/known-failures` with the reason; any other failure fails the run. Seconds include the SDK's own: the Java client
+asks for a job's state every 3 s.
 ";
 
 /// The results of one suite.

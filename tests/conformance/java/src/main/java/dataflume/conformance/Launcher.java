@@ -14,15 +14,16 @@ import java.util.Collections;
 import java.util.List;
 import java.util.TreeSet;
 import java.util.jar.JarFile;
+import org.apache.beam.sdk.testing.NeedsRunner;
 import org.apache.beam.sdk.testing.ValidatesRunner;
 import org.junit.Test;
 import org.junit.experimental.categories.Category;
 
 /**
- * Finds and runs Beam's own ValidatesRunner tests from the tests jar.
+ * Finds and runs Beam's own ValidatesRunner and NeedsRunner tests from the tests jar.
  *
  * <pre>
- * Launcher list FILE                   writes the names of all tests, one {@code class.method} a line
+ * Launcher list FILE CATEGORY          writes the names of a category's tests, one {@code class.method} a line
  * Launcher run TESTS EVENTS SECONDS    runs the tests named in the file TESTS, each for at most SECONDS
  * </pre>
  *
@@ -37,8 +38,8 @@ public final class Launcher {
   private Launcher() {}
 
   public static void main(String[] args) throws Exception {
-    if (args.length == 2 && args[0].equals("list")) {
-      Files.write(Path.of(args[1]), list());
+    if (args.length == 3 && args[0].equals("list")) {
+      Files.write(Path.of(args[1]), list(args[2]));
     } else if (args.length == 4 && args[0].equals("run")) {
       List<String> tests = Files.readAllLines(Path.of(args[1]));
       try (PrintStream events = new PrintStream(new FileOutputStream(args[2], true), true, StandardCharsets.UTF_8)) {
@@ -46,14 +47,14 @@ public final class Launcher {
         tests.forEach(run::run);
       }
     } else {
-      System.err.println("usage: Launcher list FILE | Launcher run TESTS EVENTS SECONDS");
+      System.err.println("usage: Launcher list FILE CATEGORY | Launcher run TESTS EVENTS SECONDS");
       System.exit(2);
     }
     // Harness threads of failed pipelines may still be there.
     System.exit(0);
   }
 
-  private static List<String> list() throws IOException {
+  private static List<String> list(String category) throws IOException {
     CodeSource source = org.apache.beam.sdk.testing.PAssertTest.class.getProtectionDomain().getCodeSource();
     List<String> classes = new ArrayList<>();
     try (JarFile jar = new JarFile(Path.of(source.getLocation().getPath()).toFile())) {
@@ -65,7 +66,7 @@ public final class Launcher {
     TreeSet<String> tests = new TreeSet<>();
     for (String name : classes) {
       try {
-        addTests(Class.forName(name, false, Launcher.class.getClassLoader()), tests);
+        addTests(Class.forName(name, false, Launcher.class.getClassLoader()), category, tests);
       } catch (LinkageError | ClassNotFoundException e) {
         System.err.println("cannot look into " + name + ": " + e);
       }
@@ -73,20 +74,28 @@ public final class Launcher {
     return new ArrayList<>(tests);
   }
 
-  private static void addTests(Class<?> type, TreeSet<String> tests) {
+  private static void addTests(Class<?> type, String category, TreeSet<String> tests) {
     if (Modifier.isAbstract(type.getModifiers())) {
       return;
     }
     for (Method method : type.getMethods()) {
-      if (method.isAnnotationPresent(Test.class) && (validatesRunner(method) || validatesRunner(type))) {
+      if (method.isAnnotationPresent(Test.class) && category.equals(categoryOf(type, method))) {
         tests.add(type.getName() + "." + method.getName());
       }
     }
   }
 
-  private static boolean validatesRunner(java.lang.reflect.AnnotatedElement element) {
+  /** The category that a test counts to. What validates a runner needs one too, and counts once. */
+  private static String categoryOf(Class<?> type, Method method) {
+    if (isOf(method, ValidatesRunner.class) || isOf(type, ValidatesRunner.class)) {
+      return "ValidatesRunner";
+    }
+    return isOf(method, NeedsRunner.class) || isOf(type, NeedsRunner.class) ? "NeedsRunner" : "";
+  }
+
+  private static boolean isOf(java.lang.reflect.AnnotatedElement element, Class<?> wanted) {
     Category category = element.getAnnotation(Category.class);
     List<Class<?>> categories = category == null ? Collections.emptyList() : List.of(category.value());
-    return categories.stream().anyMatch(ValidatesRunner.class::isAssignableFrom);
+    return categories.stream().anyMatch(wanted::isAssignableFrom);
   }
 }

@@ -58,6 +58,11 @@ final class TestRun {
     }
   }
 
+  /** The properties with the pipeline options of tests in LOOPBACK, and in workers of the runner's own. */
+  private static final String LOOPBACK_OPTIONS = "dataflume.options.loopback";
+
+  private static final String MANAGED_OPTIONS = "dataflume.options.managed";
+
   private static boolean await(CountDownLatch latch, long ms) {
     try {
       return latch.await(ms, TimeUnit.MILLISECONDS);
@@ -68,6 +73,9 @@ final class TestRun {
 
   private static void execute(String name, Verdict verdict) throws ClassNotFoundException {
     int dot = name.lastIndexOf('.');
+    // Cross-language transforms are expanded before a LOOPBACK environment has its address.
+    String options = System.getProperty(name.contains("Xlang") ? MANAGED_OPTIONS : LOOPBACK_OPTIONS);
+    System.setProperty("beamTestPipelineOptions", options);
     Class<?> type = Class.forName(name.substring(0, dot));
     JUnitCore core = new JUnitCore();
     core.addListener(verdict);
