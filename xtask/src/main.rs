@@ -5,6 +5,7 @@
 
 mod bench;
 mod cargo;
+mod clients;
 mod conformance;
 mod demo;
 mod differential;
@@ -45,6 +46,8 @@ enum Task {
     Conformance(conformance::ConformanceArgs),
     /// Random pipelines on the emulator and on Beam's runners for Python; fails if a result differs without an explanation.
     Differential(differential::DifferentialArgs),
+    /// The suite of gcsfs, a client of Cloud Storage, against the emulator.
+    Clients,
     /// Prepares what the examples and the whole-system tests need.
     Examples,
     /// Makes a container image of an SDK's harness out of what this machine has, with `docker`.
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         }
         Task::Conformance(args) => conformance::run(&args),
         Task::Differential(args) => differential::run(&args),
+        Task::Clients => clients::gcsfs(),
         Task::Examples => stage::run(&[Stage::new("examples", examples::stage)], &[]),
         Task::SdkImage { sdk } => sdk_images::make(sdk),
         Task::Bench(args) => bench::run(&args),
@@ -87,6 +91,7 @@ fn tests() -> Vec<Stage> {
         Stage::new("clippy", cargo::clippy),
         Stage::new("examples", examples::stage),
         Stage::new("container images", sdk_images::stage),
+        Stage::new("storage clients", clients::stage),
         Stage::new("rust tests", cargo::test),
         Stage::new("differential", differential::stage),
     ]

@@ -104,7 +104,8 @@ pub(crate) fn check() -> anyhow::Result<Counts> {
     Ok(Counts::check(true))
 }
 
-fn make_environment(folder: &Path) -> anyhow::Result<()> {
+/// Makes a virtual environment, in place of what is there.
+pub(crate) fn make_environment(folder: &Path) -> anyhow::Result<()> {
     let mut reasons = Vec::new();
     for interpreter in INTERPRETERS {
         let mut command = Command::new(interpreter);

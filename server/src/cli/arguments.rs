@@ -77,6 +77,10 @@ pub(super) struct Options {
     /// Whether a bucket is made when a client first uses it.
     #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
     auto_create_buckets: bool,
+    /// Makes a bucket of each folder in this one, with its files as objects; what is there already
+    /// stays.
+    #[arg(long, value_name = "DIR")]
+    seed_buckets: Option<PathBuf>,
     /// What the container images that jobs name are made of: containers (docker), processes set up
     /// the same way (process), or containers where there is a Docker daemon (auto).
     #[arg(long, value_enum, default_value_t = Workers::Auto)]
@@ -149,6 +153,7 @@ impl Options {
         options.host.clone_from(&self.host);
         options.bucket.clone_from(&self.bucket);
         options.auto_create_buckets = self.auto_create_buckets;
+        options.seed_buckets.clone_from(&self.seed_buckets);
         options.max_running_jobs = self.max_running_jobs as usize;
         options
     }

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::buckets::SeedError;
 use crate::http::BindError;
 
 /// Why a server could not start.
@@ -31,6 +32,9 @@ pub enum ServerError {
         /// What the system said.
         source: io::Error,
     },
+    /// The buckets can't be filled from the folder.
+    #[error("the buckets can't be filled: {0}")]
+    Seed(#[from] SeedError),
     /// The bucket can't be opened.
     #[error("the bucket at {location} can't be opened: {source}")]
     Bucket {

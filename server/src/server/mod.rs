@@ -45,6 +45,8 @@ pub struct ServerOptions {
     pub bucket: Option<String>,
     /// Whether a bucket is made when it is first used.
     pub auto_create_buckets: bool,
+    /// A folder whose folders become buckets at the start.
+    pub seed_buckets: Option<PathBuf>,
     /// How many jobs run at once; those beyond wait for their turn.
     pub max_running_jobs: usize,
 }
@@ -59,6 +61,7 @@ impl ServerOptions {
             data,
             bucket: None,
             auto_create_buckets: true,
+            seed_buckets: None,
             max_running_jobs: ServiceOptions::default().max_running,
         }
     }
@@ -126,6 +129,10 @@ impl Server {
         let health = Health::new(jobs.clone(), Arc::clone(&open));
         let store = data.staging.store().clone();
         let buckets = Buckets::new(store, options.auto_create_buckets);
+        if let Some(folder) = &options.seed_buckets {
+            let objects = buckets.seed(folder).await?;
+            info!(objects, folder = %folder.display(), "buckets filled");
+        }
         let dataflow = DataflowApi::new(jobs.clone(), artifacts);
         let apis = gcs::router(buckets.clone())
             .merge(dataflow.router())

@@ -28,6 +28,11 @@ pub(crate) struct Emulator {
 impl Emulator {
     /// Builds and starts it on a free port, in memory. Its log is `target/conformance/NAME/emulator.log`.
     pub(crate) fn start(workspace: &Path, suite: &str) -> Result<Self> {
+        Self::start_with(workspace, suite, &[])
+    }
+
+    /// The same, with more options.
+    pub(crate) fn start_with(workspace: &Path, suite: &str, options: &[&str]) -> Result<Self> {
         let binary = match std::env::var_os("DATAFLUME_BIN") {
             Some(binary) => binary.into(),
             None => {
@@ -39,17 +44,22 @@ impl Emulator {
                 workspace.join("target/debug/dataflume")
             }
         };
-        Self::start_binary(workspace, suite, &binary)
+        Self::spawn(workspace, suite, &binary, options)
     }
 
     /// Starts this binary, with a log of that name.
     pub(crate) fn start_binary(workspace: &Path, suite: &str, binary: &Path) -> Result<Self> {
+        Self::spawn(workspace, suite, binary, &[])
+    }
+
+    fn spawn(workspace: &Path, suite: &str, binary: &Path, options: &[&str]) -> Result<Self> {
         let folder = super::suite::target_folder(workspace, suite);
         std::fs::create_dir_all(&folder)?;
         let log = std::fs::File::create(folder.join("emulator.log"))?;
         let mut command = Command::new(binary);
         command
             .args(["start", "--port", "0", "--ephemeral"])
+            .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log);

@@ -47,11 +47,14 @@ pub(crate) struct KnownFailures {
 impl KnownFailures {
     /// Reads the list of a suite.
     pub(crate) fn read(workspace: &Path, suite: &str) -> Result<Self> {
-        let path = workspace
-            .join("tests/conformance/known-failures")
-            .join(format!("{suite}.toml"));
+        let lists = workspace.join("tests/conformance/known-failures");
+        Self::read_file(&lists.join(format!("{suite}.toml")))
+    }
+
+    /// Reads a list.
+    pub(crate) fn read_file(path: &Path) -> Result<Self> {
         let text =
-            fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+            fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
         Self::parse(&text).with_context(|| format!("in {}", path.display()))
     }
 

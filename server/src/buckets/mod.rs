@@ -4,6 +4,10 @@
 //! they are first used. Cloud Storage's API serves it to clients, and Dataflow's API reads what
 //! clients staged from the same one, so that both see the same objects at any time.
 
+mod seed;
+
+pub use seed::SeedError;
+
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
