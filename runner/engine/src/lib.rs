@@ -8,6 +8,7 @@
 //! Start at [`io`], the contract; then [`Engine::handle`]. Storage as operators see it is
 //! [`store::Store`].
 
+pub mod autoscale;
 mod config;
 mod drain;
 mod dump;
