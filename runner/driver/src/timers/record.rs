@@ -11,7 +11,6 @@ use dataflume_model::window::Window;
 use super::keys::{self, Place};
 use super::{Family, KeyedTimers, TimerError};
 use crate::data::hash;
-use dataflume_graph::plan::TimeDomain;
 use dataflume_model::ids::KeyGroup;
 
 /// Fires after others of the same time.
