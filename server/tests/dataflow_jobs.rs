@@ -267,3 +267,36 @@ async fn changes_of_the_number_of_workers_are_events() {
     assert_eq!(told[1]["currentNumWorkers"], "2");
     assert_eq!(answer["jobMessages"].as_array().unwrap().len(), 2);
 }
+
+#[tokio::test]
+async fn streaming_jobs_are_drained_and_batch_jobs_are_not() {
+    let server = TestServer::start().await;
+    let rest = Rest::staged(&server).await;
+    let batch = rest.created("batch").await;
+    let mut job = job("streaming");
+    job["type"] = json!("JOB_TYPE_STREAMING");
+    let (_, answer) = rest.create(&job).await;
+    let streaming = answer["id"].as_str().unwrap();
+    for id in [&*batch, streaming] {
+        server.runner.job(id).events().state(JobState::Running);
+    }
+    let (status, answer) = rest.ask(&batch, json!("JOB_STATE_DRAINED")).await;
+    let message = answer["error"]["message"].as_str().unwrap();
+    assert!(
+        status == 400 && message.contains("only streaming"),
+        "{message}"
+    );
+    // The Python SDK sends the state on the way, gcloud the last one.
+    for state in [json!(7), json!("JOB_STATE_DRAINED")] {
+        let (status, answer) = rest.ask(streaming, state).await;
+        assert_eq!(status, 200, "{answer}");
+        let state = answer["currentState"].as_str().unwrap();
+        assert!(
+            ["JOB_STATE_DRAINING", "JOB_STATE_DRAINED"].contains(&state),
+            "{state}"
+        );
+        if state == "JOB_STATE_DRAINED" {
+            break;
+        }
+    }
+}

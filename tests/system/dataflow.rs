@@ -17,7 +17,8 @@ fn program(name: &str) -> PathBuf {
     workspace().join("tests/pipelines/dataflow").join(name)
 }
 
-/// Runs a script of a shell beside an emulator of its own; `$PYTHON` has the SDK, `$PROGRAMS` is the folder of the programs.
+/// Runs a script of a shell beside an emulator of its own, and fails if a Python of it looked up or connected to anything outside
+/// of this machine: its start-up hook watches, which has to be run behind the emulator's. `$PYTHON` has the SDK, `$PROGRAMS` is the folder of the programs.
 fn exec(script: &str) -> Result<Finished> {
     let python = &Prepared::get().python_for_dataflow;
     let mut command = Command::new(emulator_program());
@@ -26,9 +27,15 @@ fn exec(script: &str) -> Result<Finished> {
         .env("DATAFLUME_PYTHON", python)
         .env("PYTHON", python)
         .env("PROGRAMS", program(""))
+        .env("PYTHONPATH", program("watched"))
         .env("GO_PROGRAMS", &Prepared::get().go_programs)
         .env("TEXT", &Prepared::get().text);
     let finished = run_within(&mut command, LIMIT)?;
+    ensure!(
+        !finished.output.contains("beyond this machine:"),
+        "the network was used:\n{}",
+        finished.output
+    );
     ensure!(finished.success, "{script}\n{}", finished.output);
     Ok(finished)
 }
@@ -43,6 +50,10 @@ fn python_counts_words_from_bucket_to_bucket() -> Result<()> {
     ))?;
     let output = &finished.output;
     let expected = shows_counts(output)?;
+    ensure!(
+        output.contains("watched"),
+        "the user's own hook was not run:\n{output}"
+    );
     let words = expected.iter().map(|line| count_of(line));
     let words: u64 = words.sum::<Result<u64>>()?;
     let shown = [

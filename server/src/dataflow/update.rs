@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::body::Query;
 use super::create::read;
-use super::enums;
 use super::errors::{ApiError, Code};
+use super::{enums, view};
 use crate::jobs::Job;
 
 /// Does what the request asks of the job.
@@ -47,8 +47,18 @@ pub(super) fn update(job: &Job, query: &Query, mut body: Value) -> Result<(), Ap
     }
     if wanted == "JOB_STATE_CANCELLED" {
         job.cancel();
-    } else {
-        job.drain()?;
+        return Ok(());
     }
+    if view::kind(job) != "JOB_TYPE_STREAMING" {
+        return Err(ApiError::new(
+            Code::FailedPrecondition,
+            format!(
+                "Workflow modification failed. Causes: job {} is a batch job, and only streaming \
+                 jobs can be drained: cancel it instead",
+                job.id()
+            ),
+        ));
+    }
+    job.drain()?;
     Ok(())
 }

@@ -5,6 +5,7 @@
 
 import argparse
 import re
+import sys
 import time
 
 import apache_beam as beam
@@ -44,6 +45,7 @@ def main():
   result = pipeline.run()
   state = result.wait_until_finish()
   print(f'state {state}')
+  print('watched' if 'sitecustomize' in sys.modules and hasattr(sys.modules['sitecustomize'], 'watch') else '')
   print(f'seconds {time.monotonic() - start:.1f}')
   metrics = result.metrics()
   for counter in metrics.query(MetricsFilter().with_name('words'))['counters']:
