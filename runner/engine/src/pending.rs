@@ -176,6 +176,37 @@ impl Pending {
         }
     }
 
+    /// Takes every piece of a key group that is ready.
+    pub(crate) fn take_ready(
+        &mut self,
+        group: KeyGroup,
+        ready: impl Fn(&PendingData) -> bool,
+    ) -> Vec<PendingData> {
+        let Some(queue) = self.queues.remove(&Some(group)) else {
+            return Vec::new();
+        };
+        let (taken, left): (Vec<_>, VecDeque<_>) = queue.into_iter().fold(
+            Default::default(),
+            |(mut taken, mut left): (Vec<_>, VecDeque<_>), data| {
+                if ready(&data) {
+                    taken.push(data);
+                } else {
+                    left.push_back(data);
+                }
+                (taken, left)
+            },
+        );
+        for data in &taken {
+            self.totals.pieces -= 1;
+            self.totals.elements -= data.handle.elements;
+            self.totals.bytes -= data.handle.bytes;
+        }
+        if !left.is_empty() {
+            self.queues.insert(Some(group), left);
+        }
+        taken
+    }
+
     /// The groups among `candidates` that have something waiting.
     pub(crate) fn free_groups(&self, busy: &BTreeSet<KeyGroup>) -> Vec<KeyGroup> {
         self.queues

@@ -9,6 +9,7 @@ use dataflume_model::time::EventTime;
 use crate::engine::Engine;
 use crate::io::{Executor, PendingData, Work};
 use crate::pending::{Limits, Retry};
+use crate::stage::passed;
 use crate::topology::Role;
 
 /// A bundle smaller than this is not made smaller for the sake of idle slots.
@@ -87,6 +88,7 @@ impl Engine {
             Role::Elements => self.truncations(stage).or_else(|| self.elements(stage)),
             Role::Keyed => self.keyed(stage),
             Role::GroupAtEnd => self.group_at_end(stage),
+            Role::KeyedByTime => self.timers(stage).or_else(|| self.elements_by_time(stage)),
             Role::KeyedAtEnd => self.timers(stage).or_else(|| self.group_at_end(stage)),
         }?;
         Some(Retry {
@@ -207,6 +209,27 @@ impl Engine {
             .take(Some(group), &mut limits, |_| true, &mut taken);
         state.busy.insert(group);
         Some(Work::Elements(taken))
+    }
+
+    /// What one key group has up to the watermark, and what is in the same pieces: the bundle sorts
+    /// it, and gives back as residuals what is too early to process.
+    fn elements_by_time(&mut self, stage: StageId) -> Option<Work> {
+        let watermarks = self.side_input_watermarks(stage);
+        let lateness_ms = self.topology.node(stage).allowed_lateness_ms;
+        let state = &mut self.stages[stage.index()];
+        let upstream = state.upstream_watermark;
+        let ready = |data: &PendingData| {
+            passed(data.handle.min_timestamp.plus_ms(lateness_ms), upstream)
+                && side_inputs_ready(data, &watermarks)
+        };
+        for group in state.pending.free_groups(&state.busy) {
+            let taken = state.pending.take_ready(group, ready);
+            if !taken.is_empty() {
+                state.busy.insert(group);
+                return Some(Work::Elements(taken));
+            }
+        }
+        None
     }
 
     fn timers(&mut self, stage: StageId) -> Option<Work> {

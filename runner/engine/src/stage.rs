@@ -166,6 +166,6 @@ impl Timers {
 
 /// An event-time timer is due when the watermark has passed its time: at that very time, an
 /// element of the same timestamp could still come.
-fn passed(time: EventTime, watermark: EventTime) -> bool {
+pub(crate) fn passed(time: EventTime, watermark: EventTime) -> bool {
     time < watermark || watermark == EventTime::MAX
 }

@@ -18,6 +18,8 @@ pub(crate) enum Role {
     GroupAtEnd,
     /// The same, with timers.
     KeyedAtEnd,
+    /// Data of a key group as far as event time has come, allowed lateness included; with timers.
+    KeyedByTime,
 }
 
 /// One stage's fixed facts.
@@ -35,6 +37,8 @@ pub(crate) struct Node {
     pub(crate) downstream: Vec<StageId>,
     pub(crate) splittable: bool,
     pub(crate) unbounded: bool,
+    /// How far elements of the main input may be behind the watermark.
+    pub(crate) allowed_lateness_ms: i64,
     /// Splittable, and its SDK can truncate restrictions.
     pub(crate) truncatable: bool,
 }
@@ -62,8 +66,14 @@ impl Topology {
                     StageKind::GroupByKey(_) => (Role::Keyed, None, false, false),
                     StageKind::Executable(executable) => (
                         match &executable.keyed {
-                            // Sorting by time waits for the last element.
-                            Some(_) if executable.requires_time_sorted_input => Role::KeyedAtEnd,
+                            Some(_) if executable.requires_time_sorted_input => {
+                                // Without late data, sorting is cheapest once all is there.
+                                if stage.inputs.iter().all(|id| plan.pcollection(*id).bounded) {
+                                    Role::KeyedAtEnd
+                                } else {
+                                    Role::KeyedByTime
+                                }
+                            }
                             Some(_) => Role::Keyed,
                             None => Role::Elements,
                         },
@@ -86,6 +96,10 @@ impl Topology {
                     downstream: Vec::new(),
                     splittable,
                     unbounded,
+                    allowed_lateness_ms: stage
+                        .inputs
+                        .first()
+                        .map_or(0, |id| plan.pcollection(*id).windowing.allowed_lateness_ms),
                     truncatable: truncatable(&stage.kind),
                 }
             })

@@ -114,35 +114,6 @@ fn divide_piece(
     Ok((head, piece(data, codec, tail, &whole.handle)?))
 }
 
-/// The same elements, the earliest first, in chunks of about this many bytes. Those of one time
-/// stay in order.
-pub(crate) fn sorted_by_time(
-    codec: &WindowedCodec,
-    chunks: &[Bytes],
-    chunk_bytes: usize,
-) -> Result<Vec<Bytes>, String> {
-    let mut elements = Vec::new();
-    for chunk in chunks {
-        for element in codec.iter(chunk) {
-            let element = element.map_err(|error| error.to_string())?;
-            elements.push((element.timestamp, element.bytes()));
-        }
-    }
-    elements.sort_by_key(|(timestamp, _)| *timestamp);
-    let mut sorted = Vec::new();
-    let mut chunk = Vec::new();
-    for (_, bytes) in elements {
-        chunk.extend_from_slice(bytes);
-        if chunk.len() >= chunk_bytes {
-            sorted.push(Bytes::from(std::mem::take(&mut chunk)));
-        }
-    }
-    if !chunk.is_empty() {
-        sorted.push(chunk.into());
-    }
-    Ok(sorted)
-}
-
 #[cfg(test)]
 mod tests {
     use dataflume_model::coder::Coder;
@@ -213,19 +184,6 @@ mod tests {
             assert_eq!(values(&data, &before), all[..at]);
             assert_eq!(values(&data, &after), all[at..]);
         }
-    }
-
-    #[test]
-    fn elements_are_sorted_by_time() {
-        let chunks = [chunk(4..6), chunk(0..3), chunk(2..5)];
-        let sorted = sorted_by_time(&codec(), &chunks, 20).unwrap();
-        assert!(sorted.len() > 1);
-        let codec = codec();
-        let elements = sorted.iter().flat_map(|chunk| codec.iter(chunk));
-        let values: Vec<u8> = elements
-            .map(|element| element.unwrap().value()[0])
-            .collect();
-        assert_eq!(values, [0, 1, 2, 2, 3, 4, 4, 5]);
     }
 
     #[test]

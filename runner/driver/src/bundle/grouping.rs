@@ -8,6 +8,7 @@ use dataflume_engine::{Bundle, BundleFailure, Work};
 use dataflume_graph::plan::{GroupByKey, Stage};
 use dataflume_model::ids::KeyGroup;
 
+use super::late::dropped_due_to_lateness;
 use super::operators::{chunks, finish, output};
 use super::{BundleContext, Staged, broken, data_failure};
 use crate::grouping::{GroupSpec, group_at_end};
@@ -67,6 +68,8 @@ pub(super) fn streaming(
     let dropped = effects.dropped_late + effects.dropped_closed;
     if dropped > 0 {
         tracing::debug!(stage = %stage.name, dropped, "late elements were dropped");
+        let counted = dropped_due_to_lateness(&group.transform, dropped);
+        context.metrics.update(bundle.id, vec![counted]);
     }
     Ok(staged)
 }

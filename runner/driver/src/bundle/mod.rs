@@ -2,6 +2,7 @@
 
 pub(crate) mod elements;
 mod grouping;
+mod late;
 pub(crate) mod operators;
 pub(crate) mod sdk;
 mod split;

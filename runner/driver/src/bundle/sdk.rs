@@ -15,6 +15,7 @@ use dataflume_proto::fn_execution::ProcessBundleResponse;
 use rustc_hash::FxHashMap;
 use tokio::sync::{Mutex, mpsc};
 
+use super::late::Lateness;
 use super::split::{Input, reported_watermark};
 use super::state::Keyed;
 use super::{BundleContext, Staged, broken, data_failure, elements, executable, instruction_id};
@@ -110,12 +111,17 @@ impl Live {
         let bytes: u64 = self.pieces().map(|piece| piece.handle.bytes).sum();
         let sorted = executable.requires_time_sorted_input;
         let complete = bytes <= COMPLETE_BYTES || sorted;
+        let lateness = Lateness::of(context, stage, executable, &self.bundle)?;
+        let mut early = Vec::new();
         let inputs = if complete {
-            let input = if sorted {
-                self.sorted(context, stage)?
-            } else {
-                self.chunks(context).collect::<Result<_, _>>()?
-            };
+            let input = self.chunks(context).map(|chunk| lateness.keep(chunk?));
+            let mut input: Vec<bytes::Bytes> = input.collect::<Result<_, _>>()?;
+            input.retain(|chunk| !chunk.is_empty());
+            if sorted {
+                let codec = context.input_codec(stage)?;
+                let by_time = lateness.sort(&codec, &input, &self.bundle)?;
+                (input, early) = (by_time.due, by_time.early);
+            }
             let source = executable.source.as_str();
             let mut chunks = timers;
             chunks.extend(
@@ -144,13 +150,25 @@ impl Live {
             if complete {
                 Ok(())
             } else {
-                self.feed(context, executable, handle).await
+                self.feed(context, executable, handle, &lateness).await
             }
         };
         let collect = collect(context, executable, &keyed, running.outputs);
         let ((), outputs) = tokio::try_join!(feed, collect)?;
-        let response = handle.finish().await.map_err(failure)?;
-        self.stage(context, stage, keyed, outputs, response)
+        let mut response = handle.finish().await.map_err(failure)?;
+        lateness.report(&mut response.monitoring_infos);
+        let mut staged = self.stage(context, stage, keyed, outputs, response)?;
+        if let Some(like) = self.pieces().next() {
+            let codec = context.input_codec(stage)?;
+            for chunk in early {
+                let piece = elements::piece(&context.data, &codec, vec![chunk], &like.handle);
+                staged
+                    .effects
+                    .residuals
+                    .push(piece.map_err(BundleFailure::Failed)?);
+            }
+        }
+        Ok(staged)
     }
 
     fn pieces(&self) -> impl Iterator<Item = &dataflume_engine::PendingData> {
@@ -175,26 +193,19 @@ impl Live {
             })
     }
 
-    /// All of the input in the order of time.
-    fn sorted(
-        &self,
-        context: &BundleContext,
-        stage: &Stage,
-    ) -> Result<Vec<bytes::Bytes>, BundleFailure> {
-        const CHUNK_BYTES: usize = 1 << 20;
-        let chunks: Vec<bytes::Bytes> = self.chunks(context).collect::<Result<_, _>>()?;
-        let codec = context.input_codec(stage)?;
-        elements::sorted_by_time(&codec, &chunks, CHUNK_BYTES).map_err(BundleFailure::Failed)
-    }
-
     async fn feed(
         &self,
         context: &BundleContext,
         executable: &ExecutableStage,
         handle: &BundleHandle,
+        lateness: &Lateness,
     ) -> Result<(), BundleFailure> {
         for chunk in self.chunks(context) {
-            if handle.send_data(&executable.source, chunk?).await.is_err() {
+            let chunk = lateness.keep(chunk?)?;
+            if chunk.is_empty() {
+                continue;
+            }
+            if handle.send_data(&executable.source, chunk).await.is_err() {
                 // The bundle is over: its result says why.
                 return Ok(());
             }

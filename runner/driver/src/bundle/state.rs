@@ -12,6 +12,7 @@ use dataflume_model::ids::{KeyGroup, StageId};
 use dataflume_model::time::{EventTime, ProcessingTime};
 use dataflume_proto::fn_execution::{StateRequest, state_request, state_response};
 
+use super::late::Lateness;
 use super::{BundleContext, Staged, data_failure};
 use crate::job::now;
 use crate::state::{BundleState, KeyedState, StateCoders};
@@ -87,7 +88,7 @@ impl Keyed {
             windowing,
             keyed.on_window_expiration.as_deref(),
         );
-        let timers = Timers::new(context, stage, keyed, &timers, bundle)?;
+        let timers = Timers::new(context, stage, executable, keyed, &timers, bundle)?;
         Ok(Self {
             handler: handler(Some(user.bundle(bundle.id))),
             timers: Some(timers),
@@ -160,6 +161,7 @@ impl Timers {
     fn new(
         context: &BundleContext,
         stage: &Stage,
+        executable: &ExecutableStage,
         keyed: &KeyedStage,
         timers: &KeyedTimers,
         work: &Bundle,
@@ -175,6 +177,7 @@ impl Timers {
                 due.extend(timers.into_iter().map(|timer| (timer.family, timer.record)));
             }
             Work::Elements(pieces) if keyed.on_window_expiration.is_some() => {
+                let lateness = Lateness::of(context, stage, executable, work)?;
                 let codec = context.input_codec(stage)?;
                 for piece in pieces {
                     for chunk in context.data.read(piece.handle.id).map_err(data_failure)? {
@@ -182,6 +185,9 @@ impl Timers {
                             let element = element.map_err(data_failure)?;
                             for window in element.windows() {
                                 let window = window.map_err(data_failure)?;
+                                if lateness.is_over(&window) {
+                                    continue;
+                                }
                                 bundle
                                     .ensure_expiry_timer(element.key(), &window)
                                     .map_err(data_failure)?;

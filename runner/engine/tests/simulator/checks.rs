@@ -9,7 +9,8 @@ use dataflume_model::time::{EventTime, ProcessingTime};
 
 use crate::rng::hash;
 use crate::world::{
-    Element, Role, Staged, World, children, role, script_elements, step_children, steps,
+    Element, Role, Staged, World, children, is_sorted, passed, role, script_elements,
+    step_children, steps,
 };
 
 /// What the engine has promised and done so far.
@@ -26,6 +27,8 @@ pub(crate) struct Checks {
     grouped: BTreeSet<(StageId, KeyGroup)>,
     /// Data that arrived at a stage and was not yet consumed by a commit.
     waiting: BTreeMap<(StageId, DataId), EventTime>,
+    /// By stage and key group: the last time that a stage with sorted input has seen.
+    sorted_to: BTreeMap<(StageId, KeyGroup), EventTime>,
     /// Events of scripts that were committed.
     played: BTreeSet<(StageId, usize)>,
     /// The job was asked to drain.
@@ -81,9 +84,9 @@ impl Checks {
         match &bundle.work {
             Work::Impulse | Work::TestStreamEvent(_) => {}
             Work::Elements(pieces) => {
-                if matches!(&stage.kind, StageKind::Executable(e) if e.requires_time_sorted_input) {
-                    let upstream = bundle.upstream_watermark;
-                    assert_eq!(upstream, EventTime::MAX, "{}: sorted early", stage.name);
+                if is_sorted(stage) {
+                    let due = |piece: &PendingData| passed(piece.handle.min_timestamp, bundle);
+                    assert!(pieces.iter().all(due), "{}: sorted early", stage.name);
                 }
                 let groups: BTreeSet<KeyGroup> =
                     pieces.iter().filter_map(|p| p.handle.key_group).collect();
@@ -220,6 +223,12 @@ impl Checks {
     /// Called before the world takes over what the bundle staged.
     pub(crate) fn committed(&mut self, bundle: &Bundle, staged: &Staged, world: &World) {
         let stage = world.plan.stage(bundle.stage);
+        for (group, time) in &staged.sorted {
+            let key = (bundle.stage, *group);
+            let before = self.sorted_to.insert(key, *time);
+            let in_order = before.is_none_or(|before| before <= *time);
+            assert!(in_order, "{}: {time} after {before:?}", stage.name);
+        }
         for (uid, step) in &staged.processed {
             *self
                 .committed

@@ -71,6 +71,9 @@ fn stage(plan: &mut Plan, rng: &mut Rng) {
             let mut kind = executable(environment, Some(keyed), None);
             if let StageKind::Executable(executable) = &mut kind {
                 executable.requires_time_sorted_input = rng.one_in(4);
+                if executable.requires_time_sorted_input && rng.one_in(2) {
+                    plan.pcollections[inputs[0].index()].bounded = false;
+                }
             }
             add(plan, kind, inputs, sides, outputs);
         }

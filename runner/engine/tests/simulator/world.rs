@@ -39,6 +39,8 @@ pub(crate) struct Staged {
     pub(crate) new_data: BTreeMap<DataId, Vec<Element>>,
     /// (element, step) pairs that this bundle processed.
     pub(crate) processed: Vec<(u64, u64)>,
+    /// Times of elements that a stage with sorted input processed, by key group.
+    pub(crate) sorted: Vec<(KeyGroup, EventTime)>,
     pub(crate) outputs: Vec<(PCollectionId, Element)>,
     pub(crate) timers_set: Vec<(KeyGroup, Timer)>,
     pub(crate) timers_fired: Vec<(KeyGroup, Timer)>,
@@ -82,11 +84,26 @@ impl World {
             }
             Work::TestStreamEvent(index) => staged.outputs = script_elements(&stage, *index),
             Work::Elements(pieces) => {
+                let sorted = is_sorted(&stage);
+                let mut due = Vec::new();
                 for piece in pieces {
-                    groups.extend(piece.handle.key_group);
+                    let group = piece.handle.key_group;
+                    groups.extend(group);
+                    let mut early = Vec::new();
                     for element in self.data[&piece.handle.id].clone() {
-                        self.process(&stage, bundle, piece.handle.key_group, element, &mut staged);
+                        if sorted && !passed(element.timestamp, bundle) {
+                            early.push(element);
+                        } else {
+                            due.push((element, group));
+                        }
                     }
+                    self.keep_early(early, piece, &mut staged);
+                }
+                if sorted {
+                    due.sort_by_key(|(element, _)| element.timestamp);
+                }
+                for (element, group) in due {
+                    self.process(&stage, bundle, group, element, &mut staged);
                 }
             }
             Work::Truncate(pieces) => {
@@ -133,6 +150,9 @@ impl World {
             Role::Keyed => {
                 staged.processed.push((element.uid, 0));
                 let group = group.expect("keyed stages get key groups");
+                if is_sorted(stage) {
+                    staged.sorted.push((group, element.timestamp));
+                }
                 let choice = hash(&[element.uid, stage.id.0.into(), 7]);
                 let delay = (choice / 3 % 60) as i64;
                 let base = base_time(element);
@@ -200,6 +220,22 @@ impl World {
             hold: step_time(residual, residual.from),
             not_before: delay.map(|delay| ProcessingTime(bundle.processing_time.0 + delay)),
         });
+    }
+
+    /// What a stage with sorted input may not process yet comes back.
+    fn keep_early(&mut self, early: Vec<Element>, piece: &PendingData, staged: &mut Staged) {
+        let Some(min_timestamp) = early.iter().map(|element| element.timestamp).min() else {
+            return;
+        };
+        let id = self.new_id();
+        let handle = DataHandle {
+            id,
+            elements: early.len() as u64,
+            min_timestamp,
+            ..piece.handle.clone()
+        };
+        staged.new_data.insert(id, early);
+        staged.effects.residuals.push(PendingData::from(handle));
     }
 
     /// Of a restriction that is truncated, up to two steps are left.
@@ -380,6 +416,15 @@ pub(crate) fn role(stage: &Stage) -> Role {
         StageKind::GroupByKey(group) if !group.at_end_of_input => Role::Keyed,
         _ => Role::PassOn,
     }
+}
+
+pub(crate) fn is_sorted(stage: &Stage) -> bool {
+    matches!(&stage.kind, StageKind::Executable(e) if e.requires_time_sorted_input)
+}
+
+/// Whether nothing of this time or before can come to the bundle's stage any more.
+pub(crate) fn passed(time: EventTime, bundle: &Bundle) -> bool {
+    time < bundle.upstream_watermark || bundle.upstream_watermark == EventTime::MAX
 }
 
 pub(crate) fn is_keyed(stage: &Stage) -> bool {

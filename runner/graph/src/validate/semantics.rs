@@ -204,14 +204,6 @@ impl Check<'_> {
                 self.problems.add(kind, node.at(), &node.urn, reason);
             }
         }
-        if par_do.requires_time_sorted_input
-            && let Some((_, input)) = node.main_input()
-            && !self.components.is_bounded(input)
-        {
-            let reason = "time-sorted input is given over bounded input only";
-            let kind = ProblemKind::UnsupportedDoFn;
-            self.problems.add(kind, node.at(), &node.urn, reason);
-        }
         let mut states: Vec<_> = par_do.state_specs.iter().collect();
         states.sort_by_key(|(id, _)| *id);
         for (id, spec) in states {
