@@ -113,3 +113,30 @@ fn famous_failures_fail_here_too() -> Result<()> {
     ensure!(finished.output.contains("failures: 10 of 10"));
     Ok(())
 }
+
+/// The words of the line that a streaming job's program ends with.
+fn stream(how: &str) -> Result<Vec<String>> {
+    let finished = exec(&format!("$PYTHON $PROGRAMS/streaming.py {how} {PLACE}"))?;
+    let line = finished
+        .output
+        .lines()
+        .find(|line| line.starts_with("state "));
+    let line = line.with_context(|| finished.output.clone())?;
+    Ok(line.split(' ').map(str::to_owned).collect())
+}
+
+#[test]
+fn a_drained_job_has_written_everything_that_it_took_in_once() -> Result<()> {
+    let told = stream("drain")?;
+    ensure!(told[1] == "DRAINED", "{told:?}");
+    let [taken, written, different] = [3, 5, 7].map(|index| told[index].as_str());
+    ensure!(taken == written && written == different, "{told:?}");
+    Ok(())
+}
+
+#[test]
+fn a_cancelled_streaming_job_ends_as_that() -> Result<()> {
+    let told = stream("cancel")?;
+    ensure!(told[1] == "CANCELLED", "{told:?}");
+    Ok(())
+}

@@ -1,0 +1,71 @@
+"""A streaming job that writes fixed windows to a bucket, and is drained or cancelled while it runs.
+
+    streaming.py drain|cancel [pipeline options]
+"""
+
+import sys
+import time
+
+import apache_beam as beam
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.transforms.periodicsequence import PeriodicImpulse
+
+OUTPUT = 'gs://streaming/out/'
+
+
+class Write(beam.DoFn):
+  """One object for each window, with what is in it."""
+  def process(self, grouped, window=beam.DoFn.WindowParam):
+    _, elements = grouped
+    name = f'{OUTPUT}{window.start.micros}'
+    with FileSystems.create(name) as file:
+      file.write(''.join(f'{element}\n' for element in elements).encode())
+
+
+def written():
+  matches = FileSystems.match([OUTPUT + '*'])[0].metadata_list
+  lines = []
+  for match in matches:
+    with FileSystems.open(match.path) as file:
+      lines.extend(file.read().decode().split())
+  return lines
+
+
+def main():
+  how, *rest = sys.argv[1:]
+  pipeline = beam.Pipeline(options=PipelineOptions(rest, streaming=True))
+  taken = beam.metrics.Metrics.counter('streaming', 'taken')
+
+  def take(element):
+    taken.inc()
+    return (0, f'{float(element):.3f}')
+
+  _ = (
+      pipeline
+      | PeriodicImpulse(fire_interval=0.2)
+      | beam.Map(take)
+      | beam.WindowInto(beam.window.FixedWindows(1))
+      | beam.GroupByKey()
+      | beam.ParDo(Write()))
+  result = pipeline.run()
+  deadline = time.monotonic() + 60
+  while len(written()) < 5 and time.monotonic() < deadline:
+    time.sleep(0.2)
+  if how == 'drain':
+    client = result._runner.dataflow_client
+    client.modify_job_state(result.job_id(), 'JOB_STATE_DRAINING')
+  else:
+    result.cancel()
+  try:
+    result.wait_until_finish()
+  except Exception as error:  # Only DONE is no exception to the SDK.
+    print(f'ended {str(error).splitlines()[0]}')
+  counters = result.metrics().query()['counters']
+  count, = [found.committed for found in counters if found.key.metric.name == 'taken']
+  lines = written()
+  print(f'state {result.state} taken {count} written {len(lines)} different {len(set(lines))}')
+
+
+if __name__ == '__main__':
+  main()
