@@ -1,6 +1,6 @@
 //! Commit: a finished bundle's effects become part of the job, all of them at once.
 
-use dataflume_model::ids::{BundleId, StageId};
+use dataflume_model::ids::{BundleId, PCollectionId, StageId};
 use dataflume_model::time::EventTime;
 
 use crate::engine::Engine;
@@ -28,11 +28,25 @@ impl Engine {
         for summary in effects.key_groups {
             self.stages[stage.index()].timers.update(summary);
         }
+        self.fire_side_inputs(effects.fired_side_inputs);
         if effects.finalize {
             self.actions
                 .push_back(Action::FinalizeBundle { bundle: id });
         }
         self.touch(stage);
+    }
+
+    fn fire_side_inputs(&mut self, fired: Vec<(PCollectionId, EventTime)>) {
+        for (pcollection, end) in fired {
+            // What the watermark has passed is ready in any case.
+            let watermark = self.watermarks[pcollection.index()];
+            let open = &mut self.fired[pcollection.index()];
+            *open = open.split_off(&watermark);
+            open.insert(end);
+            let producer = self.topology.producer[pcollection.index()];
+            let readers = &self.topology.node(producer).downstream;
+            self.candidates.extend(readers.iter().copied());
+        }
     }
 
     /// The work of a bundle is done for good: release its holds, data and key groups.

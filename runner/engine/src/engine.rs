@@ -31,6 +31,8 @@ pub struct Engine {
     /// Stages with something that waits for processing time.
     pub(crate) timed: BTreeSet<StageId>,
     pub(crate) scripts: Scripts,
+    /// By PCollection: the ends of windows that its readers may look at though they are not complete.
+    pub(crate) fired: Vec<BTreeSet<EventTime>>,
     /// Sources have been stopped.
     pub(crate) draining: bool,
     pub(crate) now: ProcessingTime,
@@ -84,6 +86,7 @@ impl Engine {
             config,
             stages,
             watermarks: vec![EventTime::MIN; topology.producer.len()],
+            fired: vec![BTreeSet::new(); topology.producer.len()],
             workers: BTreeMap::new(),
             bundles: BTreeMap::new(),
             runner_bundles: 0,

@@ -1,6 +1,6 @@
 //! What goes into the engine and what comes out of it: two closed enums.
 
-use dataflume_model::ids::{BundleId, EnvironmentId, KeyGroup, StageId, WorkerId};
+use dataflume_model::ids::{BundleId, EnvironmentId, KeyGroup, PCollectionId, StageId, WorkerId};
 use dataflume_model::time::{EventTime, ProcessingTime};
 use smallvec::SmallVec;
 
@@ -70,6 +70,9 @@ pub struct Effects {
     pub residuals: Vec<PendingData>,
     /// The key groups that the bundle touched.
     pub key_groups: Vec<KeyGroupSummary>,
+    /// Windows, by their ends, of PCollections whose readers may look at them from now on, though more
+    /// may come: a trigger has fired.
+    pub fired_side_inputs: Vec<(PCollectionId, EventTime)>,
     /// The SDK asked to be told when the bundle is durable.
     pub finalize: bool,
 }

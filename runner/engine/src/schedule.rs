@@ -3,6 +3,8 @@
 //! Later stages go first: they free memory and finish the job. Each stage takes a fair share of
 //! what waits, so that idle slots get some, within the configured limits.
 
+use std::collections::BTreeSet;
+
 use dataflume_model::ids::{KeyGroup, StageId};
 use dataflume_model::time::EventTime;
 
@@ -135,22 +137,22 @@ impl Engine {
         if !self.stages[stage.index()].pending.has_untruncated() {
             return None;
         }
-        let watermarks = self.side_input_watermarks(stage);
+        let sides = self.side_inputs(stage);
         let pending = &mut self.stages[stage.index()].pending;
-        let ready = |data: &PendingData| side_inputs_ready(data, &watermarks);
+        let ready = |data: &PendingData| side_inputs_ready(data, &sides);
         let taken = pending.take_untruncated(MAX_RESTRICTIONS, ready);
         (!taken.is_empty()).then_some(Work::Truncate(taken))
     }
 
     fn elements(&mut self, stage: StageId) -> Option<Work> {
         let mut limits = self.limits(stage);
-        let watermarks = self.side_input_watermarks(stage);
+        let sides = self.side_inputs(stage);
         let pending = &mut self.stages[stage.index()].pending;
         let mut taken = Vec::new();
         pending.take(
             None,
             &mut limits,
-            |data| side_inputs_ready(data, &watermarks),
+            |data| side_inputs_ready(data, &sides),
             &mut taken,
         );
         (!taken.is_empty()).then_some(Work::Elements(taken))
@@ -167,12 +169,12 @@ impl Engine {
 
     fn keyed_elements(&mut self, stage: StageId) -> Option<Work> {
         let mut limits = self.limits(stage);
-        let watermarks = self.side_input_watermarks(stage);
+        let sides = self.side_inputs(stage);
         let state = &mut self.stages[stage.index()];
         let mut taken = Vec::new();
         for group in state.pending.free_groups(&state.busy) {
             let before = taken.len();
-            let ready = |data: &PendingData| side_inputs_ready(data, &watermarks);
+            let ready = |data: &PendingData| side_inputs_ready(data, &sides);
             state
                 .pending
                 .take(Some(group), &mut limits, ready, &mut taken);
@@ -190,9 +192,9 @@ impl Engine {
     /// Everything of one key group, once the input is complete.
     fn group_at_end(&mut self, stage: StageId) -> Option<Work> {
         let side_inputs_complete = self
-            .side_input_watermarks(stage)
+            .side_inputs(stage)
             .iter()
-            .all(|watermark| *watermark == EventTime::MAX);
+            .all(|side| side.watermark == EventTime::MAX);
         let state = &mut self.stages[stage.index()];
         if state.upstream_watermark < EventTime::MAX || !side_inputs_complete {
             return None;
@@ -242,11 +244,17 @@ impl Engine {
         (!due.is_empty()).then_some(Work::Timers(due))
     }
 
-    fn side_input_watermarks(&self, stage: StageId) -> Vec<EventTime> {
-        let side_inputs = &self.topology.node(stage).side_inputs;
+    fn side_inputs(&self, stage: StageId) -> Vec<SideInput> {
+        let side_inputs = self.topology.node(stage).side_inputs.iter();
         side_inputs
-            .iter()
-            .map(|pcollections| self.smallest_watermark(pcollections))
+            .map(|pcollections| SideInput {
+                watermark: self.smallest_watermark(pcollections),
+                fired: pcollections
+                    .iter()
+                    .flat_map(|pcollection| &self.fired[pcollection.index()])
+                    .copied()
+                    .collect(),
+            })
             .collect()
     }
 
@@ -262,12 +270,25 @@ impl Engine {
     }
 }
 
-/// A side input is ready for an element when its watermark has passed the end of the side window:
-/// at the very end, an element of that timestamp could still come.
-fn side_inputs_ready(data: &PendingData, watermarks: &[EventTime]) -> bool {
+/// How far a side input is.
+struct SideInput {
+    watermark: EventTime,
+    /// The ends of windows that have something to show, complete or not.
+    fired: BTreeSet<EventTime>,
+}
+
+/// A side input is ready for an element when its trigger has fired for the side window, or its
+/// watermark has passed the end of it: at the very end, an element of that timestamp could still
+/// come.
+fn side_inputs_ready(data: &PendingData, sides: &[SideInput]) -> bool {
+    let ready = |ready_at: &EventTime, side: &SideInput| {
+        side.watermark > *ready_at
+            || side.watermark == EventTime::MAX
+            || side.fired.contains(ready_at)
+    };
     data.handle
         .side_inputs_ready_at
         .iter()
-        .zip(watermarks)
-        .all(|(ready_at, watermark)| watermark > ready_at || *watermark == EventTime::MAX)
+        .zip(sides)
+        .all(|(ready_at, side)| ready(ready_at, side))
 }

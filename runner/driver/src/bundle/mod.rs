@@ -113,7 +113,10 @@ impl Staged {
         self.effects
             .deliveries
             .append(&mut output.take_deliveries());
-        self.feeds.extend(output.take_feeds());
+        for feed in output.take_feeds() {
+            self.effects.fired_side_inputs.extend(feed.fired());
+            self.feeds.push(feed);
+        }
     }
 
     /// Makes everything but the engine's part durable and visible.

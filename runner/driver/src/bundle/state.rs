@@ -8,13 +8,14 @@ use bytes::Bytes;
 use dataflume_engine::{Bundle, BundleFailure, Work};
 use dataflume_graph::plan::{ExecutableStage, KeyedStage, Stage};
 use dataflume_harness::{InputChunk, StateHandler};
-use dataflume_model::ids::{KeyGroup, StageId};
+use dataflume_model::ids::KeyGroup;
 use dataflume_model::time::{EventTime, ProcessingTime};
 use dataflume_proto::fn_execution::{StateRequest, state_request, state_response};
 
 use super::late::Lateness;
 use super::{BundleContext, Staged, data_failure};
 use crate::job::now;
+use crate::side_input::BundleSideInputs;
 use crate::state::{BundleState, KeyedState, StateCoders};
 use crate::timers::{BundleTimers, KeyedTimers};
 
@@ -35,8 +36,7 @@ struct Timers {
 }
 
 struct Handler {
-    stage: StageId,
-    context: Arc<BundleContext>,
+    side_inputs: BundleSideInputs,
     user: Option<BundleState>,
 }
 
@@ -57,8 +57,7 @@ impl Keyed {
         }
         let handler = |user| {
             Arc::new(Handler {
-                stage: stage.id,
-                context: context.clone(),
+                side_inputs: BundleSideInputs::new(context.side_inputs.clone(), stage.id),
                 user,
             })
         };
@@ -212,10 +211,7 @@ impl StateHandler for Handler {
     async fn handle(&self, request: StateRequest) -> Result<state_response::Response, String> {
         if let (Some(key), Some(state_request::Request::Get(get))) =
             (&request.state_key, &request.request)
-            && let Some(answer) =
-                self.context
-                    .side_inputs
-                    .get(self.stage, key, &get.continuation_token)
+            && let Some(answer) = self.side_inputs.get(key, &get.continuation_token)
         {
             return answer.map(state_response::Response::Get);
         }

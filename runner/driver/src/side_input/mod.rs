@@ -1,52 +1,94 @@
 //! Side inputs: what a PCollection holds by window, and by key, for the stages that look at it.
+//!
+//! A window shows what was fired last: elements of a later pane take the place of those of earlier ones
+//! (`contents`). Where a trigger may fire before the end of the window, readers need not wait for
+//! that: the engine is told which windows have something to show. A bundle sees a window as it was at
+//! its first look (`read`).
 
-use std::collections::BTreeMap;
+mod contents;
+mod read;
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, PoisonError, RwLock};
 
-use bytes::{BufMut, Bytes, BytesMut};
-use dataflume_graph::plan::{AccessPattern, Plan, SideInput};
+use bytes::Bytes;
+use dataflume_graph::plan::{AccessPattern, PCollection, Plan, SideInput};
 use dataflume_model::ids::{PCollectionId, StageId};
+use dataflume_model::time::EventTime;
+use dataflume_model::trigger::Trigger;
+use dataflume_model::window::{AccumulationMode, WindowKind};
 use dataflume_model::windowed::Element;
-use dataflume_proto::fn_execution::state_key::Type;
-use dataflume_proto::fn_execution::{StateGetResponse, StateKey};
 use rustc_hash::FxHashMap;
 
 use crate::data::{DataError, DataStore};
-
-/// An answer grows up to about this size; what is left is asked for with a continuation token.
-const PAGE_BYTES: usize = 1 << 20;
+use contents::{Contents, Entry, Rule, Snapshot, fired};
+pub use read::BundleSideInputs;
 
 /// That a PCollection is read as a side input.
 #[derive(Debug, Clone)]
 pub struct FeedRule {
     pcollection: PCollectionId,
+    rule: Rule,
+    /// Set where a window may have something to show before it is complete.
+    early: Option<WindowKind>,
 }
 
 impl FeedRule {
     /// The rules of one of the plan's PCollections: one if any stage reads it as a side input.
     pub fn of(plan: &Plan, id: PCollectionId) -> Vec<Self> {
-        let mut sides = plan.stages.iter().flat_map(|stage| &stage.side_inputs);
-        let read = sides.any(|side| side.pcollections.contains(&id));
-        if read {
-            vec![Self { pcollection: id }]
-        } else {
-            Vec::new()
+        let sides = plan.stages.iter().flat_map(|stage| &stage.side_inputs);
+        let readers: Vec<&SideInput> = sides
+            .filter(|side| side.pcollections.contains(&id))
+            .collect();
+        if readers.is_empty() {
+            return Vec::new();
         }
+        let PCollection {
+            windowing, bounded, ..
+        } = plan.pcollection(id);
+        let early = fires_early(&windowing.trigger);
+        let by_key = |side: &&SideInput| side.access_pattern == AccessPattern::Multimap;
+        vec![Self {
+            pcollection: id,
+            rule: Rule {
+                by_key: readers.iter().all(by_key),
+                bundles_replace: early
+                    && !bounded
+                    && windowing.accumulation == AccumulationMode::Discarding,
+            },
+            early: early.then(|| windowing.kind.clone()),
+        }]
     }
+}
+
+/// Whether a trigger may fire before the end of the window.
+fn fires_early(trigger: &Trigger) -> bool {
+    !matches!(
+        trigger,
+        Trigger::Default | Trigger::Never | Trigger::AfterEndOfWindow { early: None, .. }
+    )
 }
 
 /// What one bundle adds to a side input.
 #[derive(Debug)]
 pub struct SideInputDelta {
-    pcollection: PCollectionId,
+    rule: FeedRule,
     windows: FxHashMap<Bytes, Vec<Entry>>,
 }
 
-/// An element: its value, and where the key within it ends if it is `KV`.
-#[derive(Debug, Clone)]
-struct Entry {
-    value: Bytes,
-    key_end: usize,
+impl SideInputDelta {
+    /// The ends of the windows that have something to show as soon as this is committed.
+    pub fn fired(&self) -> Vec<(PCollectionId, EventTime)> {
+        let Some(kind) = &self.rule.early else {
+            return Vec::new();
+        };
+        let windows = self.windows.keys();
+        windows
+            .filter_map(|window| kind.decode(&mut &window[..]).ok())
+            .map(|window| (self.rule.pcollection, window.max_timestamp()))
+            .collect()
+    }
 }
 
 /// Gathers what a bundle writes to a PCollection that is read as a side input.
@@ -56,25 +98,26 @@ pub(crate) struct FeedWriter(SideInputDelta);
 impl FeedWriter {
     pub(crate) fn new(rule: FeedRule) -> Self {
         Self(SideInputDelta {
-            pcollection: rule.pcollection,
+            rule,
             windows: FxHashMap::default(),
         })
     }
 
     pub(crate) fn take(&mut self, chunk: &Bytes, element: &Element<'_>) {
-        let value = chunk.slice(element.value_range());
-        // Windows that do not decode were an error when the element was parsed.
+        let entry = Entry {
+            value: chunk.slice(element.value_range()),
+            key_end: element.key().len(),
+            // A pane that does not decode was an error when the element was parsed.
+            pane: element.pane().ok().and_then(|pane| fired(&pane)),
+        };
+        // So were windows.
         for window in element.each_window_bytes().flatten() {
-            let entry = Entry {
-                value: value.clone(),
-                key_end: element.key().len(),
-            };
             match self.0.windows.get_mut(window) {
-                Some(entries) => entries.push(entry),
+                Some(entries) => entries.push(entry.clone()),
                 None => {
                     self.0
                         .windows
-                        .insert(Bytes::copy_from_slice(window), vec![entry]);
+                        .insert(Bytes::copy_from_slice(window), vec![entry.clone()]);
                 }
             }
         }
@@ -88,31 +131,18 @@ impl FeedWriter {
 /// The side inputs of one job.
 #[derive(Debug)]
 pub struct SideInputStore {
-    /// (stage, transform, tag) -> what is read.
-    readers: FxHashMap<(StageId, String, String), SideInput>,
+    readers: FxHashMap<StageId, Vec<SideInput>>,
     contents: RwLock<FxHashMap<(PCollectionId, Bytes), Arc<Contents>>>,
-}
-
-/// One window of a PCollection.
-#[derive(Debug, Default, Clone)]
-struct Contents {
-    entries: Vec<Entry>,
-    by_key: BTreeMap<Bytes, Vec<usize>>,
 }
 
 impl SideInputStore {
     /// No side input has anything yet.
     pub fn new(plan: &Plan, _data: Arc<DataStore>) -> Self {
-        let sides = plan.stages.iter().flat_map(|stage| {
-            stage.side_inputs.iter().map(move |side| {
-                (
-                    (stage.id, side.transform.clone(), side.tag.clone()),
-                    side.clone(),
-                )
-            })
-        });
+        let stages = plan.stages.iter();
         Self {
-            readers: sides.collect(),
+            readers: stages
+                .map(|stage| (stage.id, stage.side_inputs.clone()))
+                .collect(),
             contents: RwLock::default(),
         }
     }
@@ -127,118 +157,30 @@ impl SideInputStore {
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         for (window, entries) in delta.windows {
-            let of_window = contents.entry((delta.pcollection, window)).or_default();
-            let of_window = Arc::make_mut(of_window);
-            for entry in entries {
-                let key = entry.value.slice(..entry.key_end);
-                of_window
-                    .by_key
-                    .entry(key)
-                    .or_default()
-                    .push(of_window.entries.len());
-                of_window.entries.push(entry);
-            }
+            let of_window = contents
+                .entry((delta.rule.pcollection, window))
+                .or_default();
+            Arc::make_mut(of_window).add(entries, delta.rule.rule);
         }
         Ok(())
     }
 
-    /// Answers a read of a side input; `None` if the key is of no side input.
-    pub fn get(
-        &self,
-        stage: StageId,
-        key: &StateKey,
-        token: &Bytes,
-    ) -> Option<Result<StateGetResponse, String>> {
-        let (transform, tag, window) = match key.r#type.as_ref()? {
-            Type::IterableSideInput(k) => (&k.transform_id, &k.side_input_id, &k.window),
-            Type::MultimapSideInput(k) => (&k.transform_id, &k.side_input_id, &k.window),
-            Type::MultimapKeysSideInput(k) => (&k.transform_id, &k.side_input_id, &k.window),
-            Type::MultimapKeysValuesSideInput(k) => (&k.transform_id, &k.side_input_id, &k.window),
-            _ => return None,
-        };
-        let reader = self.readers.get(&(stage, transform.clone(), tag.clone()));
-        let Some(side) = reader else {
-            return Some(Err(format!(
-                "transform {transform:?} has no side input {tag:?}"
-            )));
-        };
-        Some(self.read(side, key.r#type.as_ref()?, window, token))
-    }
-
-    fn read(
-        &self,
-        side: &SideInput,
-        key: &Type,
-        window: &Bytes,
-        token: &Bytes,
-    ) -> Result<StateGetResponse, String> {
-        let contents = self.contents.read().unwrap_or_else(PoisonError::into_inner);
-        let windows: Vec<Arc<Contents>> = side
-            .pcollections
+    /// The side input of this name at a stage's transform.
+    fn reader(&self, stage: StageId, transform: &str, tag: &str) -> Option<&SideInput> {
+        let of_stage = self.readers.get(&stage)?;
+        of_stage
             .iter()
-            .filter_map(|id| contents.get(&(*id, window.clone())).cloned())
-            .collect();
-        drop(contents);
-        let multimap = side.access_pattern == AccessPattern::Multimap;
-        let values: Vec<Bytes> = match key {
-            Type::IterableSideInput(_) => windows
-                .iter()
-                .flat_map(|w| w.entries.iter().map(|entry| entry.value.clone()))
-                .collect(),
-            _ if !multimap => return Err("the side input is not a multimap".to_owned()),
-            Type::MultimapSideInput(k) => windows
-                .iter()
-                .flat_map(|w| {
-                    let found = w.by_key.get(&k.key).into_iter().flatten();
-                    found.map(|index| {
-                        let entry = &w.entries[*index];
-                        entry.value.slice(entry.key_end..)
-                    })
-                })
-                .collect(),
-            Type::MultimapKeysSideInput(_) => {
-                let keys: std::collections::BTreeSet<&Bytes> =
-                    windows.iter().flat_map(|w| w.by_key.keys()).collect();
-                keys.into_iter().cloned().collect()
-            }
-            _ => return Err("the side input can't be read as keys with their values".to_owned()),
-        };
-        page(&values, token)
+            .find(|side| side.transform == transform && side.tag == tag)
     }
-}
 
-/// As many whole values as fit, from where the token says.
-fn page(values: &[Bytes], token: &Bytes) -> Result<StateGetResponse, String> {
-    let start = match token.len() {
-        0 => 0,
-        8 => {
-            let mut bytes = [0; 8];
-            bytes.copy_from_slice(token);
-            usize::try_from(u64::from_be_bytes(bytes)).unwrap_or(usize::MAX)
-        }
-        other => {
-            return Err(format!(
-                "a continuation token of {other} bytes is not one of ours"
-            ));
-        }
-    };
-    let mut data = BytesMut::new();
-    let mut next = start;
-    while let Some(value) = values.get(next) {
-        if !data.is_empty() && data.len() + value.len() > PAGE_BYTES {
-            break;
-        }
-        data.put_slice(value);
-        next += 1;
+    /// A window as it is now.
+    fn snapshot(&self, side: &SideInput, window: &Bytes) -> Snapshot {
+        let contents = self.contents.read().unwrap_or_else(PoisonError::into_inner);
+        let parts = side.pcollections.iter();
+        Snapshot::new(
+            parts
+                .filter_map(|id| contents.get(&(*id, window.clone())).cloned())
+                .collect(),
+        )
     }
-    let more = next < values.len();
-    let token = if more {
-        Bytes::copy_from_slice(&(next as u64).to_be_bytes())
-    } else {
-        Bytes::new()
-    };
-    Ok(StateGetResponse {
-        continuation_token: token,
-        data: data.freeze(),
-    })
 }
