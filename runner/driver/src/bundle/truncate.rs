@@ -9,12 +9,12 @@ use dataflume_graph::plan::{ExecutableStage, Splittable, Stage, Truncation};
 use dataflume_harness::{
     BundleInputs, BundleOutput, BundleOutputs, BundleRequest, InputChunk, StateHandler,
 };
-use dataflume_model::ids::StageId;
 use dataflume_proto::fn_execution::state_key::Type;
 use dataflume_proto::fn_execution::{StateRequest, state_request, state_response};
 
 use super::sdk::{Live, failure};
 use super::{BundleContext, Staged, broken, data_failure, elements, instruction_id};
+use crate::side_input::BundleSideInputs;
 
 impl Live {
     /// Has the SDK truncate these restrictions; each that is left becomes a residual.
@@ -100,16 +100,14 @@ async fn truncated(
 
 /// Side inputs of the splittable transform, asked for by the one that truncates.
 struct SideInputs {
-    context: Arc<BundleContext>,
-    stage: StageId,
+    side_inputs: BundleSideInputs,
     reader: String,
 }
 
 impl SideInputs {
     fn new(context: &Arc<BundleContext>, stage: &Stage, splittable: &Splittable) -> Self {
         Self {
-            context: context.clone(),
-            stage: stage.id,
+            side_inputs: BundleSideInputs::new(context.side_inputs.clone(), stage.id),
             reader: splittable.process_transform.clone(),
         }
     }
@@ -133,9 +131,8 @@ impl StateHandler for SideInputs {
             }
             _ => {}
         }
-        self.context
-            .side_inputs
-            .get(self.stage, &key, &get.continuation_token)
+        self.side_inputs
+            .get(&key, &get.continuation_token)
             .map(|answer| answer.map(state_response::Response::Get))
             .unwrap_or_else(|| {
                 Err(format!(

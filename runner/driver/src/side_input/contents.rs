@@ -146,7 +146,7 @@ impl Snapshot {
 }
 
 /// The elements of several lists, one after the other, without the first ones.
-fn skip<'a, T>(
+fn skip<'a, T: 'a>(
     lists: impl Iterator<Item = &'a [T]>,
     mut count: usize,
 ) -> impl Iterator<Item = &'a T> {

@@ -6,6 +6,7 @@ import org.junit.internal.AssumptionViolatedException;
 import org.junit.runner.Description;
 import org.junit.runner.JUnitCore;
 import org.junit.runner.Request;
+import org.junit.runner.manipulation.Filter;
 import org.junit.runner.notification.Failure;
 import org.junit.runner.notification.RunListener;
 
@@ -79,7 +80,26 @@ final class TestRun {
     Class<?> type = Class.forName(name.substring(0, dot));
     JUnitCore core = new JUnitCore();
     core.addListener(verdict);
-    core.run(Request.method(type, name.substring(dot + 1)));
+    core.run(Request.aClass(type).filterWith(named(name.substring(dot + 1))));
+  }
+
+  /** Keeps a method's test, or tests: a parameterized one is run as {@code method[0]} and so on. */
+  private static Filter named(String method) {
+    return new Filter() {
+      @Override
+      public boolean shouldRun(Description description) {
+        if (description.isSuite()) {
+          return description.getChildren().stream().anyMatch(this::shouldRun);
+        }
+        String found = description.getMethodName();
+        return method.equals(found) || (found != null && found.startsWith(method + "["));
+      }
+
+      @Override
+      public String describe() {
+        return method;
+      }
+    };
   }
 
   /** What became of one test, also if JUnit splits it into several by parameters. */
