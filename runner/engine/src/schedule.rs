@@ -216,13 +216,13 @@ impl Engine {
     /// What one key group has up to the watermark, and what is in the same pieces: the bundle sorts
     /// it, and gives back as residuals what is too early to process.
     fn elements_by_time(&mut self, stage: StageId) -> Option<Work> {
-        let watermarks = self.side_input_watermarks(stage);
+        let sides = self.side_inputs(stage);
         let lateness_ms = self.topology.node(stage).allowed_lateness_ms;
         let state = &mut self.stages[stage.index()];
         let upstream = state.upstream_watermark;
         let ready = |data: &PendingData| {
             passed(data.handle.min_timestamp.plus_ms(lateness_ms), upstream)
-                && side_inputs_ready(data, &watermarks)
+                && side_inputs_ready(data, &sides)
         };
         for group in state.pending.free_groups(&state.busy) {
             let taken = state.pending.take_ready(group, ready);

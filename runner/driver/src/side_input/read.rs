@@ -92,8 +92,7 @@ fn position(token: &Bytes) -> Result<usize, String> {
 /// As many whole values as fit.
 fn page(values: impl Iterator<Item = Bytes>, from: usize) -> StateGetResponse {
     let mut data = BytesMut::new();
-    let mut next = from;
-    for value in values {
+    for (next, value) in (from..).zip(values) {
         if !data.is_empty() && data.len() + value.len() > PAGE_BYTES {
             return StateGetResponse {
                 continuation_token: Bytes::copy_from_slice(&(next as u64).to_be_bytes()),
@@ -101,7 +100,6 @@ fn page(values: impl Iterator<Item = Bytes>, from: usize) -> StateGetResponse {
             };
         }
         data.put_slice(&value);
-        next += 1;
     }
     StateGetResponse {
         continuation_token: Bytes::new(),
