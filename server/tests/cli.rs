@@ -290,3 +290,51 @@ fn what_a_killed_emulator_left_goes_with_the_next_one() {
     assert!(output.status.success());
     assert_eq!(left_in(folder.path()), Vec::<String>::new());
 }
+
+/// What the shell command prints, run with these words in front.
+fn shown(front: &[&str], script: &str) -> String {
+    let folder = folder();
+    let mut command = dataflume(&folder);
+    command
+        .env("GOOGLE_APPLICATION_CREDENTIALS", "/of/the/user.json")
+        .env("GOOGLE_CLOUD_PROJECT", "of-the-user")
+        .env_remove("PYTHONPATH");
+    let output = command
+        .args(front)
+        .args(["sh", "-c", script])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn exec_points_clients_at_the_emulator() {
+    let script = "echo ${STORAGE_EMULATOR_HOST#$DATAFLUME_URL} \
+                  ${GCE_METADATA_HOST#$DATAFLUME_ENDPOINT} \
+                  ${GOOGLE_APPLICATION_CREDENTIALS-none} $GOOGLE_CLOUD_PROJECT; \
+                  ls $PYTHONPATH; ls -d $CLOUDSDK_CONFIG >/dev/null";
+    let shown = shown(&["exec", "--"], script);
+    let lines: Vec<_> = shown.lines().map(str::trim).collect();
+    assert_eq!(lines, ["none of-the-user", "sitecustomize.py"]);
+}
+
+#[test]
+fn env_is_for_a_shell_to_evaluate() {
+    let folder = folder();
+    let output = dataflume(&folder)
+        .args(["env", "--port", "1234"])
+        .env_remove("PYTHONPATH")
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    let script = format!("{text}\necho $STORAGE_EMULATOR_HOST; ls $PYTHONPATH");
+    let evaluated = Command::new("sh")
+        .args(["-ec", &script])
+        .env_remove("PYTHONPATH")
+        .output()
+        .unwrap();
+    let lines = String::from_utf8(evaluated.stdout).unwrap();
+    assert_eq!(lines, "http://localhost:1234\nsitecustomize.py\n");
+}

@@ -11,7 +11,7 @@ use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
 use crate::server::{DataLocation, ServerOptions};
 
 /// Where `start` listens unless told otherwise.
-const DEFAULT_PORT: u16 = 8077;
+pub(super) const DEFAULT_PORT: u16 = 8077;
 
 /// Google Cloud Dataflow on your own machine: runs Apache Beam pipelines for real.
 #[derive(Debug, Parser)]

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use serde_json::json;
 
+use super::arguments::DEFAULT_PORT;
 use crate::server::DataLocation;
 
 /// What there is to say.
@@ -38,6 +39,7 @@ impl Banner<'_> {
                 format!("--runner=PortableRunner --jobEndpoint={endpoint}"),
             ),
             ("Go", format!("--runner=universal --endpoint={endpoint}")),
+            ("Clients", self.environment()),
             ("Health", format!("http://{endpoint}/healthz")),
             ("Data", data),
         ];
@@ -50,5 +52,14 @@ impl Banner<'_> {
             let _ = writeln!(text, "  {name:<8}{value}");
         }
         text
+    }
+
+    /// What to evaluate so that DataflowRunner and Google's clients find the emulator.
+    fn environment(&self) -> String {
+        let port = match self.port {
+            DEFAULT_PORT => String::new(),
+            port => format!(" --port {port}"),
+        };
+        format!("eval \"$(dataflume env{port})\"")
     }
 }

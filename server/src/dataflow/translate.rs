@@ -3,7 +3,7 @@
 
 use dataflume_proto::pipeline::{DockerPayload, Environment, Pipeline};
 use dataflume_proto::urn::environments;
-use dataflume_storage::{ObjectId, ReadOptions, Sha256, Store};
+use dataflume_storage::{ReadOptions, Sha256, Store};
 use prost::Message;
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value as ProtoValue};
@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::errors::{ApiError, Code};
 use super::request::{JobRequest, WorkerPool};
+use crate::buckets::object_at;
 use crate::jobs::WorkerWishes;
 
 /// The largest pipeline, unless the job says `upload_graph`: that is what the experiment is for.
@@ -28,16 +29,6 @@ const BEAM_IMAGES: &str = "apache/";
 /// How environments name the image that theirs is based on.
 const SDK_BASE: &str = "beam:version:sdk_base:";
 
-/// The object that a location names: `gs://BUCKET/NAME`, or with the host of Cloud Storage in front.
-pub(super) fn object(location: &str) -> Option<ObjectId> {
-    let path = location.strip_prefix("https://").unwrap_or(location);
-    let path = match path.strip_prefix("storage.googleapis.com/") {
-        Some(path) => format!("gs://{path}"),
-        None => location.to_owned(),
-    };
-    ObjectId::from_gs_url(&path)
-}
-
 /// The pipeline that the job's SDK has staged.
 ///
 /// # Errors
@@ -52,7 +43,7 @@ pub(super) async fn pipeline(store: &Store, job: &JobRequest) -> Result<Pipeline
                 .to_owned(),
         ));
     };
-    let id = object(url).ok_or_else(|| invalid(format!("{url:?} is no gs:// URL of an object")))?;
+    let id = object_at(url).map_err(|error| invalid(error.to_string()))?;
     let missing = |error: dataflume_storage::Error| {
         invalid(format!("the pipeline at {url} can't be read: {error}"))
     };
@@ -227,21 +218,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn locations_of_both_kinds_name_objects() {
-        let expected = Some(ObjectId::new("b", "x/y"));
-        for location in [
-            "gs://b/x/y",
-            "storage.googleapis.com/b/x/y",
-            "https://storage.googleapis.com/b/x/y",
-        ] {
-            assert_eq!(object(location), expected, "{location}");
-        }
-        for location in ["/tmp/x", "gs://b", "https://example.com/b/x", ""] {
-            assert_eq!(object(location), None, "{location}");
-        }
-    }
 
     #[test]
     fn options_get_the_names_that_harnesses_know() {
