@@ -147,48 +147,63 @@ async fn compressed_bodies_are_decompressed() {
     assert_eq!(failure(unknown).await, failed(415, "unsupportedMediaType"));
 }
 
+/// The service keeps so much of a chunk, or a multiple of it.
+const GRANULE: usize = 256 << 10;
+
+fn letters(letter: &str, count: usize) -> String {
+    letter.repeat(count)
+}
+
 #[tokio::test]
 async fn a_resumable_upload_in_chunks() {
     let gcs = Gcs::start().await;
+    let (a, b) = (letters("a", GRANULE), letters("b", GRANULE));
     for modern in [false, true] {
         let session = gcs.session("name=o&ifGenerationMatch=0").await;
-        let chunk = |range: &str, content: &'static str| {
+        let chunk = |range: &str, content: String| {
+            let request = gcs.put_to(&session).header("content-range", range);
             let request = if modern {
-                gcs.put_to(&session)
+                request
             } else {
-                gcs.put_to(&session).header("x-guploader-no-308", "yes")
+                request.header("x-guploader-no-308", "yes")
             };
-            request.header("content-range", range).body(content)
+            request.body(content)
         };
         for (range, content, received) in [
-            ("bytes */*", "", None),
-            ("bytes 0-3/*", "0123", Some("bytes=0-3")),
-            ("bytes */10", "", Some("bytes=0-3")),
-            // Sent again, as after a lost answer.
-            ("bytes 2-5/*", "2345", Some("bytes=0-5")),
+            ("bytes */*", String::new(), None),
+            ("bytes 0-3/*", "aaaa".to_owned(), None),
+            ("bytes 0-262143/*", a.clone(), Some("bytes=0-262143")),
+            ("bytes */*", String::new(), Some("bytes=0-262143")),
+            // Sent again, as after a lost answer, and more than the service keeps.
+            (
+                "bytes 262142-524297/*",
+                format!("aa{b}0123456789"),
+                Some("bytes=0-524287"),
+            ),
         ] {
             let response = send(chunk(range, content)).await;
             let status = if modern { 308 } else { 200 };
-            assert_eq!(response.status().as_u16(), status);
+            assert_eq!(response.status().as_u16(), status, "{range}");
             let override_ = header(&response, "x-http-status-code-override");
             assert_eq!(override_.as_deref(), (!modern).then_some("308"));
-            assert_eq!(header(&response, "range").as_deref(), received);
+            assert_eq!(header(&response, "range").as_deref(), received, "{range}");
             assert_eq!(response.text().await.unwrap(), "");
         }
-        let response = send(chunk("bytes 6-9/10", "6789")).await;
+        let last = "0123456789".to_owned();
+        let response = send(chunk("bytes 524288-524297/524298", last)).await;
         assert_eq!(header(&response, "x-http-status-code-override"), None);
         let object: serde_json::Value = response.json().await.unwrap();
-        assert_eq!(object["size"], "10");
-        assert_eq!(gcs.content("o").await, "0123456789");
+        assert_eq!(object["size"], "524298");
+        assert!(gcs.content("o").await == format!("{a}{b}0123456789"));
         // Finished, it stays so: whatever is sent, the answer is the object, and nothing changes.
         for (range, content) in [
-            ("bytes */10", ""),
+            ("bytes */524298", ""),
             ("bytes */*", ""),
             ("bytes 0-9/10", "abcdefghij"),
         ] {
-            assert_eq!(ok(chunk(range, content)).await, object);
+            assert_eq!(ok(chunk(range, content.to_owned())).await, object);
         }
-        assert_eq!(gcs.content("o").await, "0123456789");
+        assert!(gcs.content("o").await == format!("{a}{b}0123456789"));
         send(gcs.request(reqwest::Method::DELETE, "/storage/v1/b/buck/o/o")).await;
     }
 }
@@ -198,17 +213,14 @@ async fn chunks_may_be_posted() {
     let gcs = Gcs::start().await;
     let session = gcs.session("name=o").await;
     let path = session.strip_prefix(&gcs.url("")).unwrap();
-    let first = gcs
+    let a = letters("a", GRANULE);
+    let first = gcs.post(path).header("content-range", "bytes 0-262143/*");
+    assert_eq!(send(first.body(a.clone())).await.status().as_u16(), 308);
+    let last = gcs
         .post(path)
-        .header("content-range", "bytes 0-1/*")
-        .body("ab");
-    assert_eq!(send(first).await.status().as_u16(), 308);
-    ok(gcs
-        .post(path)
-        .header("content-range", "bytes 2-3/4")
-        .body("cd"))
-    .await;
-    assert_eq!(gcs.content("o").await, "abcd");
+        .header("content-range", "bytes 262144-262145/262146");
+    ok(last.body("cd")).await;
+    assert!(gcs.content("o").await == a + "cd");
 }
 
 #[tokio::test]
@@ -230,32 +242,29 @@ async fn a_session_in_one_request() {
 async fn bad_chunks_leave_the_session_as_it_was() {
     let gcs = Gcs::start().await;
     let session = gcs.session("name=o").await;
-    let chunk = |range: &str, content: &'static str| {
-        gcs.put_to(&session)
-            .header("content-range", range)
-            .body(content)
+    let chunk = |range: &str, content: &str| {
+        let request = gcs.put_to(&session).header("content-range", range);
+        request.body(content.to_owned())
     };
-    send(chunk("bytes 0-1/4", "ab")).await;
+    send(chunk("bytes 0-262143/262146", &letters("a", GRANULE))).await;
     for (range, content, status, reason) in [
-        ("bytes 3-3/4", "d", 503, "backendError"),
-        ("bytes 2-3/5", "cd", 503, "backendError"),
-        ("bytes 2-9/4", "cd", 400, "invalid"),
+        ("bytes 262145-262145/262146", "d", 503, "backendError"),
+        ("bytes 262144-262145/262147", "cd", 503, "backendError"),
+        ("bytes 262144-262149/262146", "cd", 400, "invalid"),
+        ("bytes 262144-262145/262146", "cde", 400, "invalid"),
+        ("bytes 262144-262145/262146", "c", 400, "invalid"),
         ("nonsense", "cd", 400, "invalid"),
     ] {
-        assert_eq!(
-            failure(chunk(range, content)).await,
-            failed(status, reason),
-            "{range}"
-        );
+        let found = failure(chunk(range, content)).await;
+        assert_eq!(found, failed(status, reason), "{range}");
     }
-    let response = send(chunk("bytes */4", "")).await;
-    assert_eq!(header(&response, "range").as_deref(), Some("bytes=0-1"));
-    let wrong = chunk("bytes 2-3/4", "cde");
-    assert_eq!(failure(wrong).await, failed(400, "invalid"));
+    let response = send(chunk("bytes */262146", "")).await;
     assert_eq!(
-        failure(chunk("bytes 2-3/4", "cd").header("x-goog-hash", "crc32c=AAAAAA==")).await,
-        failed(400, "invalid")
+        header(&response, "range").as_deref(),
+        Some("bytes=0-262143")
     );
+    let wrong = chunk("bytes 262144-262145/262146", "cd").header("x-goog-hash", "crc32c=AAAAAA==");
+    assert_eq!(failure(wrong).await, failed(400, "invalid"));
     assert_eq!(gcs.names().await, [""; 0]);
 }
 

@@ -11,7 +11,7 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt};
 use tokio::sync::Mutex as AsyncMutex;
 use uuid::Uuid;
@@ -52,6 +52,8 @@ pub struct Chunk<S> {
     pub offset: u64,
     /// The whole content's size, if the client knows it by now.
     pub total: Option<u64>,
+    /// The content ends where this chunk does, wherever that is.
+    pub is_last: bool,
     /// What the client announces about the whole content.
     pub expected: ExpectedContent,
     /// The bytes.
@@ -74,6 +76,7 @@ pub enum UploadStatus {
 #[derive(Clone)]
 pub struct Uploads {
     store: Store,
+    granule_bytes: u64,
     sessions: Arc<Mutex<HashMap<UploadId, Session>>>,
 }
 
@@ -105,8 +108,17 @@ impl Uploads {
     pub fn new(store: Store) -> Self {
         Self {
             store,
+            granule_bytes: 1,
             sessions: Arc::default(),
         }
+    }
+
+    /// The same, but of a chunk that is not the last one only so much is kept as makes whole granules
+    /// of the content, as Cloud Storage does it; the client is told, and sends the rest again.
+    #[must_use]
+    pub fn in_granules_of(mut self, bytes: u64) -> Self {
+        self.granule_bytes = bytes.max(1);
+        self
     }
 
     /// Begins an upload. `options.expected.size` is its total size, if known.
@@ -152,7 +164,17 @@ impl Uploads {
         };
         agree_on_total(total, chunk.total, writer.size())?;
         writer.expect(chunk.expected);
-        receive(writer, *total, chunk.offset, chunk.content).await?;
+        let receiving = Receiving {
+            writer,
+            total: *total,
+            is_last: chunk.is_last,
+            granule_bytes: self.granule_bytes,
+            rest: BytesMut::new(),
+        };
+        receiving.receive(chunk.offset, chunk.content).await?;
+        if chunk.is_last {
+            *total = Some(writer.size());
+        }
         if *total != Some(writer.size()) {
             return Ok(UploadStatus::Incomplete {
                 received: writer.size(),
@@ -243,47 +265,70 @@ fn agree_on_total(known: &mut Option<u64>, told: Option<u64>, received: u64) -> 
     Err(Error::UploadOffset { received, reason })
 }
 
-async fn receive<S, E>(
-    writer: &mut ObjectWriter,
+/// A chunk on its way into an upload.
+struct Receiving<'a> {
+    writer: &'a mut ObjectWriter,
     total: Option<u64>,
-    offset: u64,
-    mut content: S,
-) -> Result<()>
-where
-    S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
-    E: Into<Source>,
-{
-    let wrong = |received, reason| Err(Error::UploadOffset { received, reason });
-    let mut at = offset;
-    while let Some(bytes) = content.next().await {
-        let received = writer.size();
-        let mut bytes = match bytes {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                return Err(Error::Interrupted {
-                    received,
-                    source: error.into(),
-                });
+    is_last: bool,
+    granule_bytes: u64,
+    /// What has arrived and makes no whole granule yet.
+    rest: BytesMut,
+}
+
+impl Receiving<'_> {
+    async fn receive<S, E>(mut self, offset: u64, mut content: S) -> Result<()>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
+        E: Into<Source>,
+    {
+        let mut at = offset;
+        while let Some(bytes) = content.next().await {
+            let received = self.received();
+            let mut bytes = bytes.map_err(|error| Error::Interrupted {
+                received: self.writer.size(),
+                source: error.into(),
+            })?;
+            let end = at + bytes.len() as u64;
+            if at > received {
+                return self.wrong(format!("it starts at {offset}, which leaves a gap"));
             }
-        };
-        let end = at + bytes.len() as u64;
-        if at > received {
-            return wrong(
-                received,
-                format!("it starts at {offset}, which leaves a gap"),
-            );
+            if let Some(total) = self.total.filter(|total| end > *total) {
+                return self.wrong(format!("it goes beyond the total of {total} bytes"));
+            }
+            let known = usize::try_from(received - at).unwrap_or(usize::MAX);
+            at = end;
+            if known < bytes.len() {
+                self.take(bytes.split_off(known)).await?;
+            }
         }
-        if let Some(total) = total.filter(|total| end > *total) {
-            return wrong(
-                received,
-                format!("it goes beyond the total of {total} bytes"),
-            );
+        if self.is_last || self.total == Some(self.received()) {
+            self.writer.write(self.rest.freeze()).await?;
         }
-        let known = usize::try_from(received - at).unwrap_or(usize::MAX);
-        at = end;
-        if known < bytes.len() {
-            writer.write(bytes.split_off(known)).await?;
-        }
+        Ok(())
     }
-    Ok(())
+
+    /// Where the next byte belongs.
+    fn received(&self) -> u64 {
+        self.writer.size() + self.rest.len() as u64
+    }
+
+    async fn take(&mut self, bytes: Bytes) -> Result<()> {
+        if self.granule_bytes == 1 {
+            return self.writer.write(bytes).await;
+        }
+        self.rest.extend_from_slice(&bytes);
+        let beyond = self.received() % self.granule_bytes;
+        let whole = (self.rest.len() as u64).saturating_sub(beyond);
+        let whole = usize::try_from(whole).unwrap_or(usize::MAX);
+        if whole > 0 {
+            let whole = self.rest.split_to(whole).freeze();
+            self.writer.write(whole).await?;
+        }
+        Ok(())
+    }
+
+    fn wrong(&self, reason: String) -> Result<()> {
+        let received = self.writer.size();
+        Err(Error::UploadOffset { received, reason })
+    }
 }

@@ -27,6 +27,7 @@ async fn send(
             Chunk {
                 offset,
                 total,
+                is_last: false,
                 expected,
                 content,
             },
@@ -87,6 +88,7 @@ async fn a_client_that_lost_its_connection_goes_on() {
         let chunk = Chunk {
             offset: 0,
             total: Some(8),
+            is_last: false,
             expected: ExpectedContent::default(),
             content,
         };
@@ -141,6 +143,7 @@ async fn a_cancelled_upload_is_gone() {
         let chunk = Chunk {
             offset: 0,
             total: None,
+            is_last: false,
             expected: ExpectedContent::default(),
             content,
         };
@@ -192,6 +195,7 @@ async fn preconditions_and_checksums_decide_at_the_end() {
         let chunk = Chunk {
             offset: 0,
             total: Some(1),
+            is_last: false,
             expected,
             content,
         };

@@ -24,6 +24,9 @@ const HOST_PREFIXES: [&str; 3] = [
     "http://storage.googleapis.com/",
 ];
 
+/// Of a chunk of a resumable upload, the service keeps whole multiples of this.
+const UPLOAD_GRANULE_BYTES: u64 = 256 << 10;
+
 /// The store that all adapters share. Cheap to clone; clones share everything.
 ///
 /// To read what a client staged: [`Buckets::read`].
@@ -42,7 +45,7 @@ impl Buckets {
     #[must_use]
     pub fn new(store: Store, auto_create: bool) -> Self {
         Self {
-            uploads: Uploads::new(store.clone()),
+            uploads: Uploads::new(store.clone()).in_granules_of(UPLOAD_GRANULE_BYTES),
             rewrites: Rewrites::new(store.clone()),
             store,
             auto_create,

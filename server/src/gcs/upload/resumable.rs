@@ -108,6 +108,7 @@ async fn append(
     let chunk = Chunk {
         offset,
         total,
+        is_last: false,
         expected: hashes::announced(&call.headers)?,
         content,
     };
@@ -119,16 +120,15 @@ async fn all_at_once(call: &Call, body: Body, upload: UploadId) -> Result<Upload
     let length = call
         .header(CONTENT_LENGTH)
         .and_then(|text| text.parse().ok());
-    let length = length.filter(|_| !body::is_compressed(&call.headers));
     let content = body::content(&call.headers, body)?;
-    match append(call, upload, 0, length, content).await? {
-        // Its size is known now that it has ended.
-        UploadStatus::Incomplete { received } => {
-            let nothing = futures::stream::empty().boxed();
-            append(call, upload, received, Some(received), nothing).await
-        }
-        complete => Ok(complete),
-    }
+    let chunk = Chunk {
+        offset: 0,
+        total: length.filter(|_| !body::is_compressed(&call.headers)),
+        is_last: true,
+        expected: hashes::announced(&call.headers)?,
+        content,
+    };
+    Ok(call.buckets.uploads().append(upload, chunk).await?)
 }
 
 /// The content, which breaks if it is not of the announced length.
