@@ -51,7 +51,7 @@ impl Job {
         submission: Submission,
     ) -> Self {
         Self {
-            pipeline_bytes: pipeline.encoded_len(),
+            pipeline_bytes: pipeline.encoded_len() + submission.description_bytes(),
             id,
             name,
             created: SystemTime::now(),
@@ -210,7 +210,7 @@ impl Job {
         Ok(self.state())
     }
 
-    /// How much memory its pipeline takes, about.
+    /// How much memory its pipeline and its description take, about.
     pub(super) fn pipeline_bytes(&self) -> usize {
         self.pipeline_bytes
     }

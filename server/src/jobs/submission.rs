@@ -23,6 +23,16 @@ pub struct Submission {
     pub description: Value,
 }
 
+impl Submission {
+    /// How much memory the description takes, about.
+    pub(super) fn description_bytes(&self) -> usize {
+        match &self.description {
+            Value::Null => 0,
+            description => description.to_string().len(),
+        }
+    }
+}
+
 /// A project and a location within it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scope {
