@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use dataflume_driver::job::DriverOptions;
 use dataflume_harness::pool::WorkerChoice;
 use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
 
@@ -98,6 +99,13 @@ pub(super) struct Options {
     /// A folder of this machine that workers in containers see, as absolute paths. May be repeated.
     #[arg(long, value_name = "HOST:CONTAINER[:ro]", value_parser = docker_volume)]
     pub(super) docker_volume: Vec<String>,
+    /// For tests of the emulator: no bundle takes more elements than this, unless they belong
+    /// together.
+    #[arg(long, value_name = "N", hide = true, value_parser = clap::value_parser!(u64).range(1..))]
+    max_bundle_elements: Option<u64>,
+    /// For tests of the emulator: the first attempt of every Nth bundle of a job fails.
+    #[arg(long, value_name = "N", hide = true, value_parser = clap::value_parser!(u64).range(1..))]
+    fail_every_nth_bundle: Option<u64>,
     /// How log lines look.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub(super) log_format: LogFormat,
@@ -127,6 +135,19 @@ impl Options {
             Workers::Process => WorkerChoice::Managed,
             Workers::Docker => WorkerChoice::AsSent,
         }
+    }
+
+    /// The limits of a job.
+    pub(super) fn driver(&self) -> DriverOptions {
+        let mut driver = DriverOptions {
+            fail_every_nth_bundle: self.fail_every_nth_bundle,
+            ..DriverOptions::default()
+        };
+        if let Some(elements) = self.max_bundle_elements {
+            driver.engine.max_bundle_elements = elements;
+            driver.cut.max_elements_per_handle = Some(elements);
+        }
+        driver
     }
 
     /// For `start`, which stays.
@@ -231,6 +252,8 @@ mod tests {
             "start --log-level loud",
             "start --workers magic",
             "start --num-workers 0",
+            "start --max-bundle-elements 0",
+            "start --fail-every-nth-bundle 0",
             "start --docker-volume /tmp",
             "start --docker-volume tmp:/tmp",
             "start --docker-volume /no/such/folder:/tmp",

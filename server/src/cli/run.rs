@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
-use dataflume_driver::job::DriverOptions;
 
 use super::arguments::Options;
 use crate::clients;
@@ -27,7 +26,7 @@ pub(super) async fn server(
         pythons,
         docker_volumes: options.docker_volume.clone(),
         supervisor_exe: std::env::current_exe().context("the emulator's own file is not known")?,
-        driver: DriverOptions::default(),
+        driver: options.driver(),
     };
     let started = Server::start(server, |context| {
         let services = clients::services(&context.endpoint).into_iter();

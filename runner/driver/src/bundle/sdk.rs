@@ -55,6 +55,11 @@ impl Live {
         }
     }
 
+    /// What it does.
+    pub(crate) fn bundle(&self) -> &Bundle {
+        &self.bundle
+    }
+
     /// Where it runs.
     pub(crate) fn worker_id(&self) -> Option<WorkerId> {
         match self.bundle.executor {

@@ -1,6 +1,7 @@
 //! One job: its plan, its workers, and the loop that drives the engine.
 
 mod actions;
+mod fault;
 mod listener;
 mod losses;
 mod run;
@@ -62,6 +63,8 @@ pub struct DriverOptions {
     pub cut: CutOptions,
     /// Shuffle data is held in memory up to this many bytes, and on disk beyond.
     pub memory_budget_bytes: u64,
+    /// The first attempt of every so many bundles fails though it succeeded: a test of all else.
+    pub fail_every_nth_bundle: Option<u64>,
     /// A worker that has not connected this long after its process started has failed.
     pub worker_ready_timeout: Duration,
 }
@@ -72,6 +75,7 @@ impl Default for DriverOptions {
             engine: EngineConfig::default(),
             cut: CutOptions::default(),
             memory_budget_bytes: 512 << 20,
+            fail_every_nth_bundle: None,
             worker_ready_timeout: Duration::from_secs(120),
         }
     }

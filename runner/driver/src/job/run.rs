@@ -12,6 +12,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
+use super::fault::FaultSwitch;
 use super::workers::{StartFailure, Workers};
 use super::{DriverOptions, Importance, JobListener, JobSpec, WorkersPhase};
 use crate::bundle::sdk::Live;
@@ -72,6 +73,7 @@ pub(super) struct Run {
     pub(super) spec: Arc<JobSpec>,
     pub(super) start_failures: u32,
     pub(super) idle_losses: u32,
+    pub(super) fault: FaultSwitch,
     pub(super) running: bool,
     pub(super) all_ready: bool,
     pub(super) outcome: Option<JobOutcome>,
@@ -122,6 +124,7 @@ impl Run {
             spec,
             start_failures: 0,
             idle_losses: 0,
+            fault: FaultSwitch::new(options.fail_every_nth_bundle),
             running: false,
             all_ready: false,
             outcome: None,
@@ -243,6 +246,11 @@ impl Run {
         }
     }
 
+    fn strikes(&mut self, task: &Task) -> bool {
+        let live = task.live.as_ref();
+        live.is_some_and(|live| self.fault.strikes(live.bundle()))
+    }
+
     fn end_bundle(&mut self, bundle: BundleId, result: Result<Box<Staged>, BundleFailure>) {
         let Some(task) = self.tasks.remove(&bundle) else {
             // The engine gave it up meanwhile.
@@ -252,6 +260,12 @@ impl Run {
             return;
         };
         match result {
+            Ok(staged) if self.strikes(&task) => {
+                staged.discard(&self.context);
+                let text = "the fault switch made it fail".to_owned();
+                let failure = BundleFailure::Failed(text);
+                self.tell(Input::BundleFailed { bundle, failure });
+            }
             Ok(staged) => {
                 self.idle_losses = 0;
                 let effects = staged.effects.clone();

@@ -12,6 +12,9 @@ use super::keys::{self, Index, Keys, Owner};
 use super::{KeyedTimers, TimerError};
 use crate::state::passed;
 
+/// A bundle fires no more timers than this. What is due beyond is due again at once.
+pub(super) const MAX_TIMERS_PER_BUNDLE: usize = 10_000;
+
 /// A timer whose time has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueTimer {
@@ -28,7 +31,7 @@ pub struct DueTimer {
 }
 
 impl KeyedTimers {
-    /// The timers of these key groups that are due: event-time timers that the watermark has
+    /// The timers of these key groups that are due, the first of them if there are many: event-time timers that the watermark has
     /// passed, then processing-time timers whose time has come; each kind in the order of their
     /// time. Send all of them to the SDK, in this order, before the bundle's input ends, and give
     /// them to [`BundleTimers::fired`](super::BundleTimers::fired).
@@ -63,6 +66,7 @@ impl KeyedTimers {
                 timer.fire_timestamp,
             )
         });
+        due.truncate(MAX_TIMERS_PER_BUNDLE);
         Ok(due)
     }
 

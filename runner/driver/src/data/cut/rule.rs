@@ -32,8 +32,8 @@ pub struct CutOptions {
     pub key_groups: u32,
     /// A handle is closed when it has grown to this size.
     pub target_bytes_per_handle: u64,
-    /// Gives every element a handle of its own, for all consumers: a stress test of the engine.
-    pub one_element_per_handle: bool,
+    /// No handle holds more elements than this, for any consumer: a stress test of the engine.
+    pub max_elements_per_handle: Option<u64>,
 }
 
 impl Default for CutOptions {
@@ -41,7 +41,7 @@ impl Default for CutOptions {
         Self {
             key_groups: 64,
             target_bytes_per_handle: 1 << 20,
-            one_element_per_handle: false,
+            max_elements_per_handle: None,
         }
     }
 }
@@ -96,7 +96,6 @@ impl ConsumerRule {
             }
             StageKind::Impulse | StageKind::TestStream(_) | StageKind::Identity => (false, false),
         };
-        let single = options.one_element_per_handle || splittable;
         Self {
             stage: stage.id,
             key_groups: keyed.then_some(options.key_groups),
@@ -105,7 +104,11 @@ impl ConsumerRule {
                 .iter()
                 .map(|side| side.windowing.clone())
                 .collect(),
-            max_elements_per_handle: single.then_some(1),
+            max_elements_per_handle: if splittable {
+                Some(1)
+            } else {
+                options.max_elements_per_handle
+            },
             target_bytes_per_handle: options.target_bytes_per_handle,
         }
     }

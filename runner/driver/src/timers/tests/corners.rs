@@ -1,6 +1,7 @@
 //! What random bundles don't show.
 
 use super::super::TimerError;
+use super::super::due::MAX_TIMERS_PER_BUNDLE;
 use super::*;
 
 #[test]
@@ -190,4 +191,30 @@ fn processing_time_timers_follow_the_clock_of_a_script() {
     let summary = bundle.summary(group("k")).unwrap();
     assert_eq!(summary.next_processing_timer, Some(ProcessingTime(75)));
     assert_eq!(summary.next_event_timer, Some(EventTime(8)));
+}
+
+#[test]
+fn a_bundle_fires_so_many_timers_and_the_next_one_the_rest() {
+    let world = World::new();
+    let bundle = world.timers.bundle();
+    let many = MAX_TIMERS_PER_BUNDLE + 3;
+    for n in 0..many {
+        let fire = i64::try_from(n).unwrap();
+        let timer = set("k", &n.to_string(), 0, fire, fire);
+        bundle.absorb("event", &timer).unwrap();
+    }
+    world.commit(&bundle);
+    let first = world.fire(EventTime::MAX, 0);
+    assert_eq!(first.len(), MAX_TIMERS_PER_BUNDLE);
+    let second = world.fire(EventTime::MAX, 0);
+    let at = |timers: &[DueTimer]| {
+        timers
+            .iter()
+            .map(|t| t.fire_timestamp.0)
+            .collect::<Vec<_>>()
+    };
+    let all = [at(&first), at(&second)].concat();
+    assert!(all.is_sorted(), "earliest first");
+    assert_eq!(all.len(), many);
+    assert!(world.fire(EventTime::MAX, 0).is_empty());
 }
