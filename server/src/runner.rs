@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use dataflume_driver::job::{
-    self as driver, DriverOptions, EnvironmentSpec, JobHandle, JobListener, WorkersPhase,
+    self as driver, DriverOptions, EnvironmentSpec, JobHandle, JobListener, ScalingEvent,
+    WorkersPhase,
 };
 use dataflume_engine::JobOutcome;
+use dataflume_engine::autoscale::{Algorithm, ScalingLimits};
 use dataflume_graph::plan::{Environment, Plan};
 use dataflume_graph::{TranslateOptions, translate};
 use dataflume_harness::artifacts::NoArtifacts;
@@ -19,7 +21,7 @@ use prost_types::Struct;
 use tracing::debug;
 
 use crate::jobs::{
-    Importance, JobControl, JobEvents, JobMetrics, JobRunner, JobSpec, JobState, Refusal,
+    Importance, JobControl, JobEvents, JobMetrics, JobRunner, JobSpec, JobState, Refusal, Scaling,
     WorkerWishes,
 };
 
@@ -71,7 +73,7 @@ impl PipelineRunner {
             .map(|environment| self.environment(job, &plan, environment))
             .collect();
         let environments = environments?;
-        let workers = environments.iter().map(|each| each.workers).sum();
+        let workers = environments.iter().map(|each| each.scaling.initial).sum();
         self.announce(job, events, workers);
         let metadata = [("job_id", &job.id), ("job_name", &job.name)];
         let spec = driver::JobSpec {
@@ -127,7 +129,11 @@ impl PipelineRunner {
         let external = environment.proto.urn == environments::EXTERNAL;
         Ok(EnvironmentSpec {
             pool: Arc::from(pool),
-            workers: if external { 1 } else { self.workers(job) },
+            scaling: if external {
+                ScalingLimits::fixed(1)
+            } else {
+                self.scaling(job)
+            },
             slots: slots(plan, environment, job.workers),
             dependencies: staged.map_or_else(Vec::new, |staged| staged.dependencies.clone()),
             artifacts: staged.map_or_else(no_artifacts, |staged| staged.source.clone()),
@@ -148,6 +154,20 @@ impl PipelineRunner {
             events.message(Importance::Warning, text);
         }
         events.workers(0, workers, format!("Starting {workers} workers..."));
+    }
+
+    /// Within which limits the number of workers of an environment changes.
+    fn scaling(&self, job: &JobSpec) -> ScalingLimits {
+        let initial = self.workers(job);
+        let most = self.options.max_workers.max(initial);
+        match job.workers.scaling {
+            Scaling::Fixed => ScalingLimits::fixed(initial),
+            Scaling::ThroughputBased => ScalingLimits {
+                initial,
+                max: most.min(job.workers.max_count.unwrap_or(most)).max(initial),
+                algorithm: Algorithm::ThroughputBased,
+            },
+        }
     }
 
     /// How many workers the job gets for each environment.
@@ -309,5 +329,10 @@ impl JobListener for Listener {
             }
             WorkersPhase::Stopped => self.events.workers(0, 0, "Worker pool stopped."),
         }
+    }
+
+    fn scaled(&self, event: ScalingEvent) {
+        self.events
+            .workers(event.current, event.target, event.to_string());
     }
 }

@@ -140,3 +140,17 @@ fn a_cancelled_streaming_job_ends_as_that() -> Result<()> {
     ensure!(told[1] == "CANCELLED", "{told:?}");
     Ok(())
 }
+
+#[test]
+fn a_slow_job_gets_another_worker() -> Result<()> {
+    let job = format!("$PYTHON $PROGRAMS/slow.py {PLACE} --num_workers=1 --max_num_workers=2");
+    let finished = exec(&job)?;
+    let output = &finished.output;
+    for line in ["state DONE", "workers 1 1", "workers 1 2", "workers 0 0"] {
+        ensure!(
+            output.lines().any(|found| found == line),
+            "no {line:?} in:\n{output}"
+        );
+    }
+    Ok(())
+}

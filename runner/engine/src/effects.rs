@@ -14,6 +14,7 @@ impl Engine {
         let stage = running.bundle.stage;
         self.actions.push_back(Action::CommitBundle { bundle: id });
         self.consume(stage, &running.bundle.work);
+        self.count_processed(stage, &running.bundle.work);
         for (consumer, data) in effects.deliveries {
             for handle in data {
                 self.arrive(consumer, handle.into(), false);

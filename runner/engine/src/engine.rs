@@ -24,6 +24,8 @@ pub struct Engine {
     pub(crate) workers: BTreeMap<WorkerId, Worker>,
     pub(crate) bundles: BTreeMap<BundleId, Running>,
     pub(crate) runner_bundles: u32,
+    /// Bytes of committed bundles' input, by environment.
+    pub(crate) processed: BTreeMap<EnvironmentId, u64>,
     /// Stages whose watermarks may have changed.
     pub(crate) dirty: BTreeSet<StageId>,
     /// Stages that may have work to start.
@@ -68,6 +70,7 @@ impl Worker {
 pub(crate) struct Running {
     pub(crate) bundle: Bundle,
     pub(crate) worker_losses: u32,
+    pub(crate) started: ProcessingTime,
     pub(crate) split: SplitState,
     /// Started while the job drained: restrictions in it have been truncated.
     pub(crate) truncated: bool,
@@ -90,6 +93,7 @@ impl Engine {
             workers: BTreeMap::new(),
             bundles: BTreeMap::new(),
             runner_bundles: 0,
+            processed: BTreeMap::new(),
             dirty: topology.stages().collect(),
             candidates: topology.stages().collect(),
             timed: BTreeSet::new(),
@@ -245,6 +249,7 @@ impl Engine {
             Running {
                 bundle,
                 worker_losses,
+                started: self.now,
                 split,
                 truncated: self.draining,
             },

@@ -18,6 +18,7 @@ mod fail;
 pub mod grouping;
 mod holds;
 mod io;
+mod load;
 mod pending;
 mod schedule;
 mod split;

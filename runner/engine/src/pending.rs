@@ -128,6 +128,11 @@ impl Pending {
         all
     }
 
+    /// What is in the queues, delayed residuals and retries apart.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &PendingData> {
+        self.queues.values().flatten()
+    }
+
     pub(crate) fn totals(&self) -> Totals {
         self.totals
     }

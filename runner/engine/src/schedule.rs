@@ -15,9 +15,9 @@ use crate::stage::passed;
 use crate::topology::Role;
 
 /// A bundle smaller than this is not made smaller for the sake of idle slots.
-const WORTH_SHARING_BYTES: u64 = 16 << 10;
+pub(crate) const WORTH_SHARING_BYTES: u64 = 16 << 10;
 /// Nor one with fewer elements than this, in a stage that isn't splittable.
-const WORTH_SHARING_ELEMENTS: u64 = 64;
+pub(crate) const WORTH_SHARING_ELEMENTS: u64 = 64;
 /// Restrictions per bundle of a bounded splittable stage, and of a truncation.
 const MAX_RESTRICTIONS: usize = 64;
 
@@ -191,14 +191,10 @@ impl Engine {
 
     /// Everything of one key group, once the input is complete.
     fn group_at_end(&mut self, stage: StageId) -> Option<Work> {
-        let side_inputs_complete = self
-            .side_inputs(stage)
-            .iter()
-            .all(|side| side.watermark == EventTime::MAX);
-        let state = &mut self.stages[stage.index()];
-        if state.upstream_watermark < EventTime::MAX || !side_inputs_complete {
+        if !self.complete(stage) {
             return None;
         }
+        let state = &mut self.stages[stage.index()];
         let group = *state.pending.free_groups(&state.busy).first()?;
         let mut limits = Limits {
             elements: u64::MAX,
@@ -234,6 +230,24 @@ impl Engine {
         None
     }
 
+    /// Whether event time has come as far as this data of a stage that is ordered by it.
+    pub(crate) fn is_time(&self, stage: StageId, data: &PendingData) -> bool {
+        let lateness_ms = self.topology.node(stage).allowed_lateness_ms;
+        passed(
+            data.handle.min_timestamp.plus_ms(lateness_ms),
+            self.stages[stage.index()].upstream_watermark,
+        )
+    }
+
+    /// Whether nothing more will come for a stage, nor for its side inputs.
+    pub(crate) fn complete(&self, stage: StageId) -> bool {
+        let side_inputs = self.side_inputs(stage);
+        self.stages[stage.index()].upstream_watermark == EventTime::MAX
+            && side_inputs
+                .iter()
+                .all(|side| side.watermark == EventTime::MAX)
+    }
+
     fn timers(&mut self, stage: StageId) -> Option<Work> {
         let now = self.timer_clock();
         let slots = self.free_slots(stage).max(1) as usize;
@@ -244,7 +258,7 @@ impl Engine {
         (!due.is_empty()).then_some(Work::Timers(due))
     }
 
-    fn side_inputs(&self, stage: StageId) -> Vec<SideInput> {
+    pub(crate) fn side_inputs(&self, stage: StageId) -> Vec<SideInput> {
         let side_inputs = self.topology.node(stage).side_inputs.iter();
         side_inputs
             .map(|pcollections| SideInput {
@@ -271,7 +285,7 @@ impl Engine {
 }
 
 /// How far a side input is.
-struct SideInput {
+pub(crate) struct SideInput {
     watermark: EventTime,
     /// The ends of windows that have something to show, complete or not.
     fired: BTreeSet<EventTime>,
@@ -280,7 +294,7 @@ struct SideInput {
 /// A side input is ready for an element when its trigger has fired for the side window, or its
 /// watermark has passed the end of it: at the very end, an element of that timestamp could still
 /// come.
-fn side_inputs_ready(data: &PendingData, sides: &[SideInput]) -> bool {
+pub(crate) fn side_inputs_ready(data: &PendingData, sides: &[SideInput]) -> bool {
     let ready = |ready_at: &EventTime, side: &SideInput| {
         side.watermark > *ready_at
             || side.watermark == EventTime::MAX

@@ -149,6 +149,12 @@ impl Engine {
             .min()
     }
 
+    /// Whether a bundle would give up some of its work if there were an idle slot: it has some, and has
+    /// not refused.
+    pub(crate) fn would_split(&self, running: &Running) -> bool {
+        running.split.back_off == 1 && self.divisible(running)
+    }
+
     /// Keyed bundles are not split: their key groups would have to run in two places.
     fn divisible(&self, running: &Running) -> bool {
         let node = self.topology.node(running.bundle.stage);

@@ -15,7 +15,7 @@ fn limits(initial: u32, max: u32) -> ScalingLimits {
 fn first_change(limits: ScalingLimits, load: impl Fn(u64) -> Load) -> Option<(i64, Change)> {
     let mut scaler = Autoscaler::new(limits);
     (0..120_u64).find_map(|look| {
-        let now = i64::try_from(look).unwrap() * 500;
+        let now = look as i64 * 500;
         let change = scaler.look(ProcessingTime(now), &load(look))?;
         Some((now, change))
     })
@@ -140,14 +140,14 @@ impl Pool {
         self.waiting += arriving;
         let before = self.starting.len();
         self.starting.retain(|at| *at > now);
-        self.ready += u32::try_from(before - self.starting.len()).unwrap();
+        self.ready += (before - self.starting.len()) as u32;
         let running = u64::from(self.ready).min(self.waiting);
         self.waiting -= running;
         self.processed += running;
         let load = Load {
-            starting: u32::try_from(self.starting.len()).unwrap(),
+            starting: self.starting.len() as u32,
             slots: 1,
-            running: u32::try_from(running).unwrap(),
+            running: running as u32,
             startable: self.waiting,
             waiting_bytes: self.waiting * 1_000,
             processed_bytes: self.processed * 1_000,
@@ -202,4 +202,30 @@ fn little_work_starts_no_worker() {
         pool.step(step * 100, 0);
     }
     assert_eq!(pool.changes, []);
+}
+
+#[test]
+fn work_that_comes_and_goes_is_followed_ever_more_slowly() {
+    let mut scaler = Autoscaler::new(limits(1, 8));
+    let mut raised = Vec::new();
+    // What could use two workers for a while, and then has no use for the second: again and again.
+    for look in 0..4_000 {
+        let startable = u64::from(scaler.target() == 1);
+        let load = Load {
+            slots: 1,
+            running: 1,
+            startable,
+            ..Load::default()
+        };
+        let now = ProcessingTime(look * 500);
+        if scaler
+            .look(now, &load)
+            .is_some_and(|change| change.to > change.from)
+        {
+            raised.push(now.0);
+        }
+    }
+    let gaps: Vec<i64> = raised.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(gaps.is_sorted(), "{gaps:?}");
+    assert!(gaps.last().is_some_and(|gap| *gap > 60_000), "{gaps:?}");
 }

@@ -46,6 +46,7 @@ pub(super) struct WorkerPool {
 pub(super) struct Autoscaling {
     #[serde(deserialize_with = "integer")]
     pub(super) max_num_workers: Option<u32>,
+    pub(super) algorithm: Option<String>,
 }
 
 /// A number, or its digits; 0 is none.

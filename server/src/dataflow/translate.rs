@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::errors::{ApiError, Code};
 use super::request::{JobRequest, WorkerPool};
 use crate::buckets::object_at;
-use crate::jobs::WorkerWishes;
+use crate::jobs::{Scaling, WorkerWishes};
 
 /// The largest pipeline, unless the job says `upload_graph`: that is what the experiment is for.
 const MAX_GRAPH_BYTES: u64 = 10 << 20;
@@ -186,8 +186,9 @@ pub(super) fn workers(pools: &[WorkerPool]) -> WorkerWishes {
     let Some(pool) = pools.first() else {
         return WorkerWishes::default();
     };
-    let most = pool.autoscaling_settings.as_ref();
-    let most = most.and_then(|settings| settings.max_num_workers);
+    let settings = pool.autoscaling_settings.as_ref();
+    let most = settings.and_then(|settings| settings.max_num_workers);
+    let algorithm = settings.and_then(|settings| settings.algorithm.as_deref());
     let count = match (pool.num_workers, most) {
         (Some(count), Some(most)) => Some(count.min(most)),
         (count, _) => count,
@@ -195,6 +196,11 @@ pub(super) fn workers(pools: &[WorkerPool]) -> WorkerWishes {
     WorkerWishes {
         count,
         max_count: most,
+        scaling: match algorithm {
+            Some("AUTOSCALING_ALGORITHM_NONE") => Scaling::Fixed,
+            // Dataflow's default.
+            _ => Scaling::ThroughputBased,
+        },
         threads: pool.num_threads_per_worker,
         cores: pool.machine_type.as_deref().and_then(cores),
     }
@@ -296,6 +302,10 @@ mod tests {
         .unwrap();
         let wishes = workers(&pools);
         assert_eq!((wishes.count, wishes.max_count), (Some(2), Some(2)));
+        assert_eq!(wishes.scaling, Scaling::ThroughputBased);
+        let none = json!([{"autoscalingSettings": {"algorithm": "AUTOSCALING_ALGORITHM_NONE"}}]);
+        let pools: Vec<WorkerPool> = serde_json::from_value(none).unwrap();
+        assert_eq!(workers(&pools).scaling, Scaling::Fixed);
         assert_eq!(workers(&[]), WorkerWishes::default());
     }
 }

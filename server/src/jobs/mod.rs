@@ -26,4 +26,4 @@ pub use runner::{
 };
 pub use service::{JobService, Preparation, PrepareRequest, ServiceOptions, Submitted};
 pub use state::{JobState, StateEvent};
-pub use submission::{Scope, Submission, WorkerWishes};
+pub use submission::{Scaling, Scope, Submission, WorkerWishes};

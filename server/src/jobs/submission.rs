@@ -49,8 +49,20 @@ pub struct WorkerWishes {
     pub count: Option<u32>,
     /// The largest number it may have.
     pub max_count: Option<u32>,
+    /// Whether the number may change while the job runs.
+    pub scaling: Scaling,
     /// How many bundles a worker runs at once.
     pub threads: Option<u32>,
     /// How many processors a worker has.
     pub cores: Option<u32>,
+}
+
+/// Whether the number of a job's workers changes while it runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Scaling {
+    /// It stays what it was at the beginning.
+    #[default]
+    Fixed,
+    /// With the work that waits and how fast it is done.
+    ThroughputBased,
 }

@@ -2,6 +2,8 @@
 
 use dataflume_proto::fn_execution::LogEntry;
 
+use super::scaling::ScalingEvent;
+
 /// How much a message matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Importance {
@@ -42,4 +44,7 @@ pub trait JobListener: Send + Sync {
 
     /// The workers have come into a phase: each once at most, and in this order.
     fn workers(&self, phase: WorkersPhase);
+
+    /// The number of workers of an environment is about to change.
+    fn scaled(&self, event: ScalingEvent);
 }

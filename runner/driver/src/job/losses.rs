@@ -20,6 +20,7 @@ impl Run {
             return;
         };
         self.context.workers.remove(worker);
+        self.workers.stop_one(worker);
         // What is left of it must not go on.
         handle.shutdown(&reason);
         self.idle_losses += 1;

@@ -5,11 +5,13 @@ mod fault;
 mod listener;
 mod losses;
 mod run;
+mod scaling;
 mod workers;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use dataflume_engine::autoscale::ScalingLimits;
 use dataflume_engine::{EngineConfig, JobOutcome};
 use dataflume_graph::plan::Plan;
 use dataflume_harness::pool::{Instance, WorkerPool};
@@ -19,6 +21,7 @@ use dataflume_proto::pipeline::{ArtifactInformation, MonitoringInfo};
 use tokio::sync::{mpsc, watch};
 
 pub use listener::{Importance, JobListener, WorkersPhase};
+pub use scaling::ScalingEvent;
 
 use crate::data::cut::CutOptions;
 use crate::data::{DataError, DataOptions};
@@ -44,8 +47,8 @@ pub struct JobSpec {
 pub struct EnvironmentSpec {
     /// Starts them.
     pub pool: Arc<dyn WorkerPool>,
-    /// How many.
-    pub workers: u32,
+    /// How many, and within which limits that may change.
+    pub scaling: ScalingLimits,
     /// How many bundles each runs at once.
     pub slots: u32,
     /// What each of them must fetch: the environment's artifacts as they were staged.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use dataflume_engine::autoscale::Autoscaler;
 use dataflume_engine::{BundleFailure, Engine, Input, JobOutcome, PendingData};
 use dataflume_harness::{FnApi, Worker};
 use dataflume_model::ids::{BundleId, EnvironmentId, WorkerId};
@@ -77,6 +78,8 @@ pub(super) struct Run {
     pub(super) running: bool,
     pub(super) all_ready: bool,
     pub(super) outcome: Option<JobOutcome>,
+    /// By environment.
+    pub(super) scalers: Vec<Autoscaler>,
 }
 
 pub(super) struct Task {
@@ -102,6 +105,8 @@ impl Run {
         reports: mpsc::UnboundedSender<Report>,
     ) -> Result<Self, DataError> {
         let spec = Arc::new(spec);
+        let limits = spec.environments.iter().map(|each| each.scaling);
+        let scalers = limits.map(Autoscaler::new).collect();
         let context = BundleContext::new(&spec.plan, &options, data, metrics.clone())?;
         let workers = Workers::new(
             spec.clone(),
@@ -128,6 +133,7 @@ impl Run {
             running: false,
             all_ready: false,
             outcome: None,
+            scalers,
         })
     }
 
@@ -135,7 +141,7 @@ impl Run {
     pub(super) async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Report>) -> JobOutcome {
         let pools = self.spec.environments.iter().enumerate();
         let wanted: Vec<(EnvironmentId, u32)> = pools
-            .map(|(index, spec)| (EnvironmentId(index as u32), spec.workers))
+            .map(|(index, spec)| (EnvironmentId(index as u32), spec.scaling.initial))
             .collect();
         for (environment, count) in wanted {
             (0..count).for_each(|_| self.workers.start(environment));
@@ -148,7 +154,9 @@ impl Run {
             if let Some(outcome) = self.outcome.take() {
                 break outcome;
             }
-            match self.engine.next_deadline() {
+            let deadline = self.engine.next_deadline().into_iter();
+            let deadline = deadline.chain(self.next_look()).min();
+            match deadline {
                 None => match inbox.recv().await {
                     Some(report) => self.take(report),
                     None => break JobOutcome::Failed("the job's driver lost its inbox".to_owned()),
@@ -163,6 +171,7 @@ impl Run {
                     }
                 }
             }
+            self.scale(now());
         };
         self.clean_up().await;
         outcome
@@ -195,6 +204,7 @@ impl Run {
                 handle,
             } => {
                 self.start_failures = 0;
+                self.workers.started(environment);
                 let known = handle.clone();
                 self.context.workers.add(environment, worker, known);
                 self.handles.insert(worker, (handle, environment));
@@ -212,6 +222,7 @@ impl Run {
                 environment,
                 failure,
             } => {
+                self.workers.started(environment);
                 self.fail_to_start(environment, &failure);
             }
             Report::BundleEnded { bundle, result } => self.end_bundle(bundle, result),
@@ -239,7 +250,12 @@ impl Run {
     }
 
     fn mark_all_ready(&mut self) {
-        let wanted: u32 = self.spec.environments.iter().map(|each| each.workers).sum();
+        let wanted: u32 = self
+            .spec
+            .environments
+            .iter()
+            .map(|each| each.scaling.initial)
+            .sum();
         if !self.all_ready && self.handles.len() >= wanted as usize {
             self.all_ready = true;
             self.listener.workers(WorkersPhase::AllReady);

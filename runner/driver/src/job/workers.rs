@@ -7,6 +7,7 @@ use dataflume_harness::pool::{OutputStream, StartedWorker, WorkerLogSink, Worker
 use dataflume_harness::{FnApi, LogSink, Worker, WorkerRegistration};
 use dataflume_model::ids::{EnvironmentId, WorkerId};
 use dataflume_proto::fn_execution::LogEntry;
+use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -23,6 +24,10 @@ pub(super) struct Workers {
     tasks: TaskTracker,
     stop: CancellationToken,
     next: u64,
+    /// How to end those that have not ended.
+    stops: FxHashMap<WorkerId, CancellationToken>,
+    /// How many of each environment are not ready yet.
+    starting: FxHashMap<EnvironmentId, u32>,
 }
 
 struct Context {
@@ -60,6 +65,8 @@ impl Workers {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             next: 0,
+            stops: FxHashMap::default(),
+            starting: FxHashMap::default(),
         }
     }
 
@@ -68,7 +75,9 @@ impl Workers {
         let worker = WorkerId(self.next);
         self.next += 1;
         let context = self.context.clone();
-        let stop = self.stop.clone();
+        let stop = self.stop.child_token();
+        self.stops.insert(worker, stop.clone());
+        *self.starting.entry(environment).or_default() += 1;
         self.tasks.spawn(async move {
             let report = match context.live(worker, environment, &stop).await {
                 Ok(reason) => Report::WorkerLost { worker, reason },
@@ -79,6 +88,25 @@ impl Workers {
             };
             context.reports.send(report).ok();
         });
+    }
+
+    /// One that was started has become ready, or has failed to.
+    pub(super) fn started(&mut self, environment: EnvironmentId) {
+        if let Some(count) = self.starting.get_mut(&environment) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    /// How many are not ready yet.
+    pub(super) fn starting(&self, environment: EnvironmentId) -> u32 {
+        self.starting.get(&environment).copied().unwrap_or(0)
+    }
+
+    /// Ends a worker that is not needed any more.
+    pub(super) fn stop_one(&mut self, worker: WorkerId) {
+        if let Some(stop) = self.stops.remove(&worker) {
+            stop.cancel();
+        }
     }
 
     /// Ends every worker and waits until nothing of them is left.
@@ -188,8 +216,8 @@ impl Context {
                 reason
             }
             () = stop.cancelled() => {
-                handle.shutdown("the job has ended");
-                "the job has ended".to_owned()
+                handle.shutdown("it is not needed any more");
+                "it is not needed any more".to_owned()
             }
         }
     }

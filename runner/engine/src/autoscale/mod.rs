@@ -3,8 +3,8 @@
 //!
 //! It grows when the work that waits would keep the workers there are busy for longer than it takes to
 //! start more, and as far as the work can be spread. It shrinks when workers have been of no use for a
-//! while. Never beyond its [`ScalingLimits`], and never back and forth: a change has to have been
-//! right for a whole window of time before the next one in the other direction.
+//! while. Never beyond its [`ScalingLimits`], and not back and forth: workers are stopped only after a while of
+//! no use, and after that the next ones take longer to come, the longer the more often it happened.
 
 mod load;
 mod throughput;
@@ -21,6 +21,8 @@ const LOOK_EVERY_MS: i64 = 500;
 const WORTH_A_WORKER_MS: u64 = 3_000;
 /// As long as nothing is known about the speed, work has to wait this long before workers are added.
 const PATIENCE_MS: i64 = 2_000;
+/// How often at most the wait before workers are added doubles, for each time that there were too many.
+const MAX_DOUBLINGS: u32 = 5;
 /// Workers have to have been too many for this long before some are stopped.
 const IDLE_MS: i64 = 5_000;
 /// The remaining work should take no longer than this, if workers can help it.
@@ -95,6 +97,8 @@ pub struct Autoscaler {
     next_look: ProcessingTime,
     /// Since when the load could use more workers.
     short_since: Option<ProcessingTime>,
+    /// How often the number was reduced: the more often, the longer it takes to be raised again.
+    reductions: u32,
     /// Since when it could do with fewer, and the most that it could have used in that time.
     idle_since: Option<(ProcessingTime, u32)>,
 }
@@ -109,6 +113,7 @@ impl Autoscaler {
             throughput: Throughput::default(),
             next_look: ProcessingTime(i64::MIN),
             short_since: None,
+            reductions: 0,
             idle_since: None,
         }
     }
@@ -157,8 +162,13 @@ impl Autoscaler {
     fn grow(&mut self, now: ProcessingTime, load: &Load, useful: u32) -> Option<Change> {
         let since = *self.short_since.get_or_insert(now);
         let most = self.limits.max.max(self.limits.initial).min(useful);
+        let waited_ms = now.0.saturating_sub(since.0);
+        let hesitation_ms = match self.reductions {
+            0 => 0,
+            reductions => PATIENCE_MS << reductions.min(MAX_DOUBLINGS),
+        };
         // Those that were asked for last are to show first what they can do.
-        if self.target >= most || load.starting > 0 {
+        if self.target >= most || load.starting > 0 || waited_ms < hesitation_ms {
             return None;
         }
         let remaining_ms = self.throughput.remaining_ms(load);
@@ -168,7 +178,7 @@ impl Autoscaler {
                 let factor = remaining.div_ceil(AIM_MS).max(2);
                 u64::from(self.target.max(1)).saturating_mul(factor)
             }
-            None if now.0.saturating_sub(since.0) < PATIENCE_MS => return None,
+            None if waited_ms < PATIENCE_MS => return None,
             None => u64::from(self.target.max(1)) * 2,
         };
         let to = u32::try_from(to).unwrap_or(u32::MAX).min(most);
@@ -182,7 +192,11 @@ impl Autoscaler {
             return None;
         }
         let to = (*peak).max(1);
-        (to < self.target).then(|| self.change(to, Reason::Idle))
+        if to >= self.target {
+            return None;
+        }
+        self.reductions = self.reductions.saturating_add(1);
+        Some(self.change(to, Reason::Idle))
     }
 
     fn change(&self, to: u32, reason: Reason) -> Change {
