@@ -3,7 +3,7 @@
 //! [`job::start`] takes a plan and pools that start workers, and gives a [`job::JobHandle`]. The
 //! loop in `job` turns what happens into inputs of the engine and carries out its actions;
 //! `bundle` executes bundles, on SDK workers or on the runner; [`data`] holds and cuts encoded
-//! elements; [`grouping`] groups them; [`side_input`] answers what stages look up; [`state`] and
+//! elements; [`shuffle`] groups them; [`side_input`] answers what stages look up; [`state`] and
 //! [`timers`] are what stateful DoFns keep; `window_fn` asks SDKs about windows of the user's own kind;
 //! [`metrics`] adds up what SDKs report.
 //!
@@ -12,9 +12,9 @@
 
 mod bundle;
 pub mod data;
-pub mod grouping;
 pub mod job;
 pub mod metrics;
+pub mod shuffle;
 pub mod side_input;
 pub mod state;
 pub mod timers;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use dataflume_driver::data::cut::{ConsumerRule, CutSpec, OutputCutter};
 use dataflume_driver::data::hash::key_group;
 use dataflume_driver::data::{DataError, DataOptions, DataStore};
-use dataflume_driver::grouping::{GroupSpec, group_at_end};
+use dataflume_driver::shuffle::{GroupSpec, group_at_end};
 use dataflume_model::coder::Coder;
 use dataflume_model::ids::StageId;
 use dataflume_model::pane::PaneInfo;
@@ -163,9 +163,12 @@ proptest! {
         for values in expected.values_mut() {
             values.sort();
         }
-        let spec = GroupSpec::new("group", codec(), windowing);
-        let chunks = elements.chunks(5).map(|chunk| Ok::<_, DataError>(encode(chunk)));
-        prop_assert_eq!(grouped(&spec, chunks), expected);
+        let spec = GroupSpec::new("group", codec(), windowing, &Coder::Bytes);
+        let chunks = || elements.chunks(5).map(|chunk| Ok::<_, DataError>(encode(chunk)));
+        prop_assert_eq!(&grouped(&spec, chunks()), &expected);
+        // With runs on disk.
+        let spec = spec.limited_to(400, usize::MAX);
+        prop_assert_eq!(grouped(&spec, chunks()), expected);
     }
 }
 
@@ -179,8 +182,9 @@ fn grouped(
         WindowKind::Interval,
     );
     let mut found = BTreeMap::new();
+    let (_folder, store) = store(1 << 20);
     let sessions = WindowFn::Sessions { gap_ms: 10 };
-    group_at_end(spec, &sessions, chunks, &mut |chunk| {
+    let rests = group_at_end(spec, &store, &sessions, chunks, &mut |chunk| {
         for element in output.iter(&chunk) {
             let element = element.unwrap();
             let Some(Ok(Window::Interval { start, end })) = element.windows().next() else {
@@ -202,6 +206,8 @@ fn grouped(
         Ok(())
     })
     .unwrap();
+    assert!(rests.is_empty(), "everything travels with its group");
+    assert_eq!(store.stats().spilled_bytes, 0, "runs are gone");
     found
 }
 
@@ -220,14 +226,64 @@ fn sessions_are_merged_key_by_key() {
         element(1, 3, 50),
         element(2, 4, 7),
     ];
-    let spec = GroupSpec::new("group", codec(), windowing);
-    let found = grouped(&spec, [Ok(encode(&elements))].into_iter());
+    let spec = GroupSpec::new("group", codec(), windowing, &Coder::Bytes);
+    let chunks = || elements.chunks(1).map(|chunk| Ok(encode(chunk)));
+    let found = grouped(&spec, chunks());
     let expected = BTreeMap::from([
         ((1, 0), vec![vec![1], vec![2]]),
         ((1, 50), vec![vec![3]]),
         ((2, 7), vec![vec![4]]),
     ]);
     assert_eq!(found, expected);
+    // With a run on disk for each element.
+    assert_eq!(grouped(&spec.limited_to(0, usize::MAX), chunks()), expected);
+}
+
+/// One key has more values than travel with it, and than its grouping may hold.
+#[test]
+fn the_rest_of_a_large_group_can_be_asked_for() {
+    const VALUES: usize = 60_000;
+    let (_folder, store) = store(1 << 20);
+    let output = Coder::kv(
+        Coder::Bytes,
+        Coder::StateBackedIterable(Box::new(Coder::Bytes)),
+    );
+    let windowing = WindowingStrategy {
+        kind: WindowKind::Interval,
+        ..WindowingStrategy::default()
+    };
+    let spec = GroupSpec::new("group", codec(), windowing, &output).limited_to(1 << 20, 1 << 20);
+    let value = |n: usize| [(n as u32).to_be_bytes().as_slice(), &[0; 96]].concat();
+    let chunks = (0..VALUES / 100).map(|chunk| {
+        let elements = (0..100).map(|n| (1, value(chunk * 100 + n), 0, vec![0]));
+        Ok::<_, DataError>(encode(&elements.collect::<Vec<Element>>()))
+    });
+    let mut groups = Vec::new();
+    let none = WindowFn::Global;
+    let rests = group_at_end(&spec, &store, &none, chunks, &mut |chunk| {
+        groups.push(chunk);
+        Ok(())
+    });
+    let rests = rests.unwrap();
+    assert_eq!((groups.len(), rests.len()), (1, 1));
+    let codec = WindowedCodec::new(output, WindowKind::Interval);
+    let elements: Vec<_> = codec.iter(&groups[0]).collect::<Result<_, _>>().unwrap();
+    assert_eq!(elements.len(), 1);
+    let group = elements[0].value_of_key();
+    assert!(group.len() < 3 << 20, "{}", group.len());
+    assert!(group.ends_with(&rests[0].0.to_be_bytes()), "the token");
+    let mut found = 0;
+    for page in store.read(rests[0]).unwrap() {
+        let page = page.unwrap();
+        assert!(page.len() <= 1 << 20, "a page that an SDK reads at once");
+        found += page.len() / 101;
+    }
+    let travelled = (group.len() - 4) / 101;
+    assert_eq!(found + travelled, VALUES);
+    assert!(
+        store.stats().spilled_bytes > 0,
+        "it is more than the budget"
+    );
 }
 
 #[test]

@@ -6,6 +6,7 @@ use dataflume_model::ids::{EnvironmentId, PCollectionId, StageId};
 use dataflume_model::trigger::Trigger;
 use dataflume_model::window::{MergeStatus, WindowFn, WindowingStrategy};
 use dataflume_proto::pipeline;
+use dataflume_proto::urn::standard_coders;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::components::Components;
@@ -24,6 +25,7 @@ pub(crate) fn plan(
     transform_names: BTreeMap<String, String>,
 ) -> Plan {
     let read_elsewhere = read_elsewhere(&fused);
+    components.state_backed = state_backed(&fused, components);
     let mut builder = Builder {
         unbounded: unbounded(&fused, components),
         fused: &fused,
@@ -60,6 +62,39 @@ fn read_elsewhere(fused: &Fused) -> FxHashSet<String> {
         }
     }
     read
+}
+
+/// The outputs of groupings that only DoFns read, in SDKs that can ask for the rest of a large group.
+/// What the runner itself reads or hands on, and what is a side input, is always whole.
+fn state_backed(fused: &Fused, components: &Components) -> BTreeSet<String> {
+    let groupings = fused
+        .nodes
+        .iter()
+        .filter(|node| node.kind == NodeKind::GroupByKey);
+    let mut outputs: BTreeSet<String> = groupings
+        .flat_map(|node| node.outputs.values().cloned())
+        .collect();
+    for node in &fused.nodes {
+        let main_input = node.main_input().map(|(_, input)| input);
+        let asks = node.kind == NodeKind::Sdk
+            && components
+                .environments
+                .get(&node.environment)
+                .is_some_and(|environment| {
+                    let mut capabilities = environment.capabilities.iter();
+                    capabilities.any(|urn| urn == standard_coders::STATE_BACKED_ITERABLE)
+                });
+        for input in node.inputs.values() {
+            let union = fused.union(input);
+            if !asks || Some(input) != main_input || union.len() > 1 {
+                union.iter().for_each(|part| {
+                    outputs.remove(part);
+                });
+                outputs.remove(input);
+            }
+        }
+    }
+    outputs
 }
 
 /// The PCollections whose watermark may take its time: unbounded ones, scripted ones, and all that

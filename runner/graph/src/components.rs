@@ -1,6 +1,6 @@
 //! What transforms refer to: PCollections, coders, windowing strategies, environments.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use dataflume_model::coder::Coder;
 use dataflume_model::window::WindowingStrategy;
@@ -18,6 +18,8 @@ pub(crate) struct Components {
     pub(crate) environments: BTreeMap<String, pipeline::Environment>,
     /// Environment id -> the id of the first one that is equal to it.
     pub(crate) canonical_environments: BTreeMap<String, String>,
+    /// PCollections of groups that may be too large to travel whole: the rest is asked for.
+    pub(crate) state_backed: BTreeSet<String>,
 }
 
 impl Components {
@@ -39,6 +41,7 @@ impl Components {
             strategies: ordered(&proto.windowing_strategies),
             environments,
             canonical_environments,
+            state_backed: BTreeSet::new(),
         }
     }
 
@@ -59,7 +62,11 @@ impl Components {
     /// The id of the coder that the PCollection's elements have on the wire.
     pub(crate) fn wire_coder_id(&mut self, pcollection: &str) -> String {
         let id = self.coder_id(pcollection).to_owned();
-        self.coders.wire(&id)
+        let wire = self.coders.wire(&id);
+        match self.state_backed.contains(pcollection) {
+            true => self.coders.state_backed(wire),
+            false => wire,
+        }
     }
 
     /// The coder that the PCollection's elements have on the wire.

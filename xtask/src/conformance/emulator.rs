@@ -1,5 +1,6 @@
 //! Our own emulator, started for a run.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -44,28 +45,36 @@ impl Emulator {
                 workspace.join("target/debug/dataflume")
             }
         };
-        Self::spawn(workspace, suite, &binary, options)
+        Self::spawn(workspace, suite, &binary, options, &[])
     }
 
-    /// Starts this binary, with a log of that name.
-    pub(crate) fn start_binary(workspace: &Path, suite: &str, binary: &Path) -> Result<Self> {
-        Self::spawn(workspace, suite, binary, &[])
-    }
-
-    fn spawn(workspace: &Path, suite: &str, binary: &Path, options: &[&str]) -> Result<Self> {
+    /// Starts this binary, with a log of that name, and with more arguments and variables.
+    pub(crate) fn spawn(
+        workspace: &Path,
+        suite: &str,
+        binary: &Path,
+        arguments: &[&str],
+        variables: &[(&str, &OsStr)],
+    ) -> Result<Self> {
         let folder = super::suite::target_folder(workspace, suite);
         std::fs::create_dir_all(&folder)?;
         let log = std::fs::File::create(folder.join("emulator.log"))?;
         let mut command = Command::new(binary);
         command
             .args(["start", "--port", "0", "--ephemeral"])
-            .args(options)
+            .args(arguments)
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log);
         let mut group = Group::spawn(&mut command)?;
         let endpoint = read_endpoint(&mut group)?;
         Ok(Self { group, endpoint })
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.group.id()
     }
 
     /// HOST:PORT.

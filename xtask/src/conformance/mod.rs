@@ -10,7 +10,7 @@ mod go;
 mod java;
 pub(crate) mod known;
 pub(crate) mod outcome;
-mod process;
+pub(crate) mod process;
 mod python;
 mod report;
 mod shard;

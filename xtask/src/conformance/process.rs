@@ -44,6 +44,11 @@ impl Group {
         &mut self.child
     }
 
+    /// The process's id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The exit status, if it has ended.
     pub(crate) fn poll(&mut self) -> Result<Option<ExitStatus>> {
         Ok(self.child.try_wait()?)

@@ -11,8 +11,11 @@ use dataflume_model::ids::KeyGroup;
 use super::late::dropped_due_to_lateness;
 use super::operators::{chunks, finish, output};
 use super::{BundleContext, Staged, broken, data_failure};
-use crate::grouping::{GroupSpec, group_at_end};
+use crate::shuffle::{GroupSpec, group_at_end};
 use crate::window_fn::SdkMerger;
+
+/// So much of a group's values travels with its key, if the SDK can ask for the rest.
+const LARGE_GROUP_BYTES: usize = 4 << 20;
 
 /// All values of a key group at once: each key and window is emitted once and for good.
 pub(super) fn at_end(
@@ -22,13 +25,19 @@ pub(super) fn at_end(
     bundle: &Bundle,
 ) -> Result<Box<Staged>, BundleFailure> {
     let codec = context.input_codec(stage)?;
-    let spec = GroupSpec::new(&stage.name, codec, group.windowing.clone());
-    let mut cutter = context.cutter(output(stage)?);
+    let output = output(stage)?;
+    let coder = &context.plan.pcollection(output).coder;
+    let spec = GroupSpec::new(&stage.name, codec, group.windowing.clone(), coder)
+        .limited_to(context.grouping_bytes, LARGE_GROUP_BYTES);
+    let mut cutter = context.cutter(output);
     let input = chunks(context, bundle);
-    with_merger(context, group, |merger| {
-        group_at_end(&spec, merger, input, &mut |chunk| cutter.push(chunk)).map_err(data_failure)
+    let rests = with_merger(context, group, |merger| {
+        let emit = &mut |chunk| cutter.push(chunk);
+        group_at_end(&spec, &context.data, merger, input, emit).map_err(data_failure)
     })?;
-    finish([cutter])
+    let mut staged = finish(context, [cutter])?;
+    staged.rests = rests;
+    Ok(staged)
 }
 
 /// A step of the trigger machine.
@@ -62,7 +71,7 @@ pub(super) fn streaming(
     for chunk in effects.output {
         cutter.push(chunk).map_err(data_failure)?;
     }
-    let mut staged = finish([cutter])?;
+    let mut staged = finish(context, [cutter])?;
     staged.writes = effects.batch;
     staged.effects.key_groups = effects.key_groups;
     let dropped = effects.dropped_late + effects.dropped_closed;

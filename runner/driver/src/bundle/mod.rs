@@ -12,7 +12,7 @@ mod truncate;
 use std::sync::Arc;
 
 use dataflume_engine::store::{MemoryStore, Store, WriteBatch};
-use dataflume_engine::{BundleFailure, DataHandle, Effects};
+use dataflume_engine::{BundleFailure, DataHandle, DataId, Effects};
 use dataflume_graph::plan::{ExecutableStage, Plan, Stage, StageKind};
 use dataflume_harness::Worker;
 use dataflume_model::ids::{BundleId, PCollectionId};
@@ -24,6 +24,9 @@ use crate::job::DriverOptions;
 use crate::metrics::JobMetrics;
 use crate::side_input::{SideInputDelta, SideInputStore};
 use crate::window_fn::WorkerDirectory;
+
+/// The part of a job's memory budget that one grouping may take on top of it.
+const GROUPING_SHARE: u64 = 8;
 
 /// What all bundles of a job share.
 pub(crate) struct BundleContext {
@@ -39,6 +42,8 @@ pub(crate) struct BundleContext {
     pub(crate) workers: Arc<WorkerDirectory>,
     /// Of every keyed stage.
     pub(crate) key_groups: u32,
+    /// What a grouping at the end of its input may hold in memory.
+    pub(crate) grouping_bytes: usize,
 }
 
 impl BundleContext {
@@ -62,6 +67,8 @@ impl BundleContext {
             metrics,
             workers: Arc::default(),
             key_groups: options.cut.key_groups,
+            grouping_bytes: usize::try_from(options.memory_budget_bytes / GROUPING_SHARE)
+                .unwrap_or(usize::MAX),
         })
     }
 
@@ -89,22 +96,31 @@ impl BundleContext {
     }
 }
 
-/// A finished bundle's effects, invisible until they are committed.
+/// A finished bundle's effects, invisible until they are committed. Dropped before that, its data is
+/// released.
 pub(crate) struct Staged {
     pub(crate) effects: Effects,
     pub(crate) writes: WriteBatch,
     pub(crate) feeds: Vec<SideInputDelta>,
     /// The worker and the instruction's id there.
     pub(crate) ran_on: Option<(Worker, String)>,
+    /// Data that outputs refer to by state tokens. Once committed it stays for as long as the job: only
+    /// SDKs know who still holds a token.
+    pub(crate) rests: Vec<DataId>,
+    data: Arc<DataStore>,
+    committed: bool,
 }
 
 impl Staged {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(context: &BundleContext) -> Self {
         Self {
             effects: Effects::default(),
             writes: WriteBatch::default(),
             feeds: Vec::new(),
             ran_on: None,
+            rests: Vec::new(),
+            data: context.data.clone(),
+            committed: false,
         }
     }
 
@@ -120,14 +136,16 @@ impl Staged {
     }
 
     /// Makes everything but the engine's part durable and visible.
-    pub(crate) fn commit(self, context: &BundleContext) -> Result<(), String> {
-        if !self.writes.writes.is_empty() {
+    pub(crate) fn commit(mut self, context: &BundleContext) -> Result<(), String> {
+        self.committed = true;
+        let writes = std::mem::take(&mut self.writes);
+        if !writes.writes.is_empty() {
             context
                 .store
-                .commit(self.writes)
+                .commit(writes)
                 .map_err(|error| error.to_string())?;
         }
-        for feed in self.feeds {
+        for feed in std::mem::take(&mut self.feeds) {
             context
                 .side_inputs
                 .commit(feed)
@@ -135,20 +153,22 @@ impl Staged {
         }
         Ok(())
     }
+}
 
-    /// Forgets everything.
-    pub(crate) fn discard(self, context: &BundleContext) {
-        let delivered = self
-            .effects
-            .deliveries
-            .iter()
-            .flat_map(|(_, handles)| handles);
-        let residuals = self.effects.residuals.iter().map(|data| &data.handle);
-        let ids: Vec<_> = delivered
-            .chain(residuals)
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if self.committed {
+            return;
+        }
+        let effects = &self.effects;
+        let delivered = effects.deliveries.iter().flat_map(|(_, handles)| handles);
+        let residuals = effects.residuals.iter().map(|data| &data.handle);
+        let handles = delivered.chain(residuals);
+        let ids: Vec<DataId> = handles
             .map(|handle: &DataHandle| handle.id)
+            .chain(std::mem::take(&mut self.rests))
             .collect();
-        context.data.release(ids);
+        self.data.release(ids);
     }
 }
 

@@ -42,7 +42,7 @@ fn run(context: &BundleContext, bundle: &Bundle) -> Result<Box<Staged>, BundleFa
                     .push(chunk.map_err(data_failure)?)
                     .map_err(data_failure)?;
             }
-            finish([cutter])
+            finish(context, [cutter])
         }
         (StageKind::GroupByKey(group), Work::Elements(_)) if group.at_end_of_input => {
             super::grouping::at_end(context, stage, group, bundle)
@@ -67,9 +67,10 @@ pub(super) fn output(stage: &Stage) -> Result<PCollectionId, BundleFailure> {
 }
 
 pub(super) fn finish(
+    context: &BundleContext,
     cutters: impl IntoIterator<Item = OutputCutter>,
 ) -> Result<Box<Staged>, BundleFailure> {
-    let mut staged = Box::new(Staged::new());
+    let mut staged = Box::new(Staged::new(context));
     for cutter in cutters {
         staged.add(cutter.finish().map_err(data_failure)?);
     }
@@ -102,7 +103,7 @@ fn impulse(context: &BundleContext, stage: &Stage) -> Result<Box<Staged>, Bundle
     element.push(0);
     let mut cutter = context.cutter(output);
     cutter.push(element.into()).map_err(data_failure)?;
-    finish([cutter])
+    finish(context, [cutter])
 }
 
 fn header(
@@ -160,7 +161,7 @@ fn test_stream(
         }
         cutter.push(bytes.into()).map_err(data_failure)?;
     }
-    finish([cutter])
+    finish(context, [cutter])
 }
 
 /// The Go SDK writes a TestStream's elements as it writes all others, in the nested context. The

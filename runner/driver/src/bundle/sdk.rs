@@ -77,10 +77,7 @@ impl Live {
         let result = self.execute(&context).await;
         let _input = self.input.lock().await;
         let result = match (self.broken_off.get(), result) {
-            (Some(reason), Ok(staged)) => {
-                staged.discard(&context);
-                Err(BundleFailure::Failed(reason.clone()))
-            }
+            (Some(reason), Ok(_)) => Err(BundleFailure::Failed(reason.clone())),
             (_, result) => result,
         };
         reports
@@ -227,7 +224,7 @@ impl Live {
         outputs: Vec<OutputCutter>,
         response: ProcessBundleResponse,
     ) -> Result<Box<Staged>, BundleFailure> {
-        let mut staged = Box::new(Staged::new());
+        let mut staged = Box::new(Staged::new(context));
         let id: BundleId = self.bundle.id;
         context.metrics.update(id, response.monitoring_infos);
         for output in outputs {

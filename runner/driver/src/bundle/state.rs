@@ -5,15 +5,18 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use dataflume_engine::{Bundle, BundleFailure, Work};
+use dataflume_engine::{Bundle, BundleFailure, DataId, Work};
 use dataflume_graph::plan::{ExecutableStage, KeyedStage, Stage};
 use dataflume_harness::{InputChunk, StateHandler};
 use dataflume_model::ids::KeyGroup;
 use dataflume_model::time::{EventTime, ProcessingTime};
-use dataflume_proto::fn_execution::{StateRequest, state_request, state_response};
+use dataflume_proto::fn_execution::{
+    StateGetResponse, StateRequest, state_key, state_request, state_response,
+};
 
 use super::late::Lateness;
 use super::{BundleContext, Staged, data_failure};
+use crate::data::DataStore;
 use crate::job::now;
 use crate::side_input::BundleSideInputs;
 use crate::state::{BundleState, KeyedState, StateCoders};
@@ -36,6 +39,7 @@ struct Timers {
 }
 
 struct Handler {
+    data: Arc<DataStore>,
     side_inputs: BundleSideInputs,
     user: Option<BundleState>,
 }
@@ -57,6 +61,7 @@ impl Keyed {
         }
         let handler = |user| {
             Arc::new(Handler {
+                data: context.data.clone(),
                 side_inputs: BundleSideInputs::new(context.side_inputs.clone(), stage.id),
                 user,
             })
@@ -206,14 +211,46 @@ impl Timers {
     }
 }
 
+/// A page of what did not travel with a large group. Its token names the data, the continuation token
+/// the chunk.
+fn rest_of_group(
+    data: &DataStore,
+    token: &Bytes,
+    continuation: &Bytes,
+) -> Result<StateGetResponse, String> {
+    let number = |bytes: &Bytes| <[u8; 8]>::try_from(&**bytes).map(u64::from_be_bytes);
+    let page = match continuation.is_empty() {
+        true => Ok(0),
+        false => number(continuation),
+    };
+    let (Ok(id), Ok(page)) = (number(token), page) else {
+        return Err(format!("{token:?} names no values of a group"));
+    };
+    let (id, page) = (DataId(id), page as usize);
+    let (bytes, chunks) = data.page(id, page).map_err(|error| error.to_string())?;
+    let next = page + 1;
+    Ok(StateGetResponse {
+        data: bytes,
+        continuation_token: match next < chunks {
+            true => Bytes::copy_from_slice(&(next as u64).to_be_bytes()),
+            false => Bytes::new(),
+        },
+    })
+}
+
 #[async_trait]
 impl StateHandler for Handler {
     async fn handle(&self, request: StateRequest) -> Result<state_response::Response, String> {
         if let (Some(key), Some(state_request::Request::Get(get))) =
             (&request.state_key, &request.request)
-            && let Some(answer) = self.side_inputs.get(key, &get.continuation_token)
         {
-            return answer.map(state_response::Response::Get);
+            if let Some(state_key::Type::Runner(runner)) = &key.r#type {
+                let page = rest_of_group(&self.data, &runner.key, &get.continuation_token);
+                return page.map(state_response::Response::Get);
+            }
+            if let Some(answer) = self.side_inputs.get(key, &get.continuation_token) {
+                return answer.map(state_response::Response::Get);
+            }
         }
         match &self.user {
             Some(user) => user.handle(&request),

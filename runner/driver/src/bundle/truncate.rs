@@ -55,7 +55,7 @@ impl Live {
         let handle = self.handle.get_or_init(|| running.handle);
         let chunks = truncated(truncation, running.outputs).await?;
         let response = handle.finish().await.map_err(failure)?;
-        let mut staged = Box::new(Staged::new());
+        let mut staged = Box::new(Staged::new(context));
         let codec = context.input_codec(stage)?;
         for chunk in chunks {
             for element in codec.iter(&chunk) {

@@ -51,4 +51,14 @@ pub enum DataError {
         /// What the coder found.
         source: CoderError,
     },
+    /// Elements beyond what can be grouped.
+    #[error(
+        "{pcollection}: an element at byte {offset} is longer than 4 GiB, or too many are grouped"
+    )]
+    TooLong {
+        /// The name of the grouping.
+        pcollection: Arc<str>,
+        /// Where in its chunk the element starts.
+        offset: u64,
+    },
 }

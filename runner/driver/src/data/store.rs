@@ -154,12 +154,20 @@ impl DataStore {
     /// # Errors
     /// If there is no such id or chunk, or it can't be read back.
     pub fn chunk(&self, id: DataId, index: usize) -> Result<Bytes, DataError> {
+        self.page(id, index).map(|(chunk, _)| chunk)
+    }
+
+    /// One chunk of an id, as [`chunk`](Self::chunk), and how many there are.
+    ///
+    /// # Errors
+    /// As [`chunk`](Self::chunk).
+    pub fn page(&self, id: DataId, index: usize) -> Result<(Bytes, usize), DataError> {
         let stored = self.stored(id)?;
         let chunk = stored
             .chunks
             .get(index)
             .ok_or(DataError::NoSuchChunk { id, chunk: index })?;
-        chunk.read()
+        Ok((chunk.read()?, stored.chunks.len()))
     }
 
     /// Forgets ids; unknown ones are left alone. Data that no id names any more is dropped.
@@ -226,6 +234,29 @@ impl DataWriter {
         Ok(())
     }
 
+    /// Adds a chunk that goes to disk whatever room there is in memory.
+    ///
+    /// # Errors
+    /// If the disk can't take it.
+    pub fn push_to_disk(&mut self, chunk: Bytes) -> Result<(), DataError> {
+        let shared = &self.stored.shared;
+        shared
+            .total_bytes
+            .fetch_add(chunk.len() as u64, Ordering::Relaxed);
+        let spilled = shared.spill(&chunk)?;
+        self.stored.chunks.push(spilled);
+        self.bytes += chunk.len() as u64;
+        Ok(())
+    }
+
+    /// What was written, to be read by its writer alone.
+    pub fn into_blocks(self) -> Blocks {
+        Blocks {
+            stored: Arc::new(self.stored),
+            next: 0,
+        }
+    }
+
     /// How many chunks were added.
     pub fn chunks(&self) -> usize {
         self.stored.chunks.len()
@@ -246,7 +277,12 @@ impl Shared {
             return Ok(Chunk::Memory(chunk));
         }
         self.memory_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        let block = self.spill.write(&chunk)?;
+        self.spill(&chunk)
+    }
+
+    fn spill(&self, chunk: &[u8]) -> Result<Chunk, DataError> {
+        let bytes = chunk.len() as u64;
+        let block = self.spill.write(chunk)?;
         self.spilled_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.total_spilled_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.disk_bytes

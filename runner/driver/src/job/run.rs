@@ -270,14 +270,11 @@ impl Run {
     fn end_bundle(&mut self, bundle: BundleId, result: Result<Box<Staged>, BundleFailure>) {
         let Some(task) = self.tasks.remove(&bundle) else {
             // The engine gave it up meanwhile.
-            if let Ok(staged) = result {
-                staged.discard(&self.context);
-            }
             return;
         };
         match result {
             Ok(staged) if self.strikes(&task) => {
-                staged.discard(&self.context);
+                drop(staged);
                 let text = "the fault switch made it fail".to_owned();
                 let failure = BundleFailure::Failed(text);
                 self.tell(Input::BundleFailed { bundle, failure });
@@ -296,9 +293,7 @@ impl Run {
             }
             Err(failure) => self.tell(Input::BundleFailed { bundle, failure }),
         }
-        if let Some(staged) = self.staged.remove(&bundle) {
-            staged.discard(&self.context);
-        }
+        self.staged.remove(&bundle);
     }
 
     pub(super) fn tell(&mut self, input: Input) {

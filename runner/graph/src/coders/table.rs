@@ -185,6 +185,20 @@ impl CoderTable {
         self.add(&format!("iterable_{element}"), urns::ITERABLE, &[element])
     }
 
+    /// `KV<key, Iterable<element>>` in the form that may end in a state token; others as they are.
+    pub(crate) fn state_backed(&mut self, id: String) -> String {
+        let Some((key, values)) = self.key_value(&id) else {
+            return id;
+        };
+        let (urns::ITERABLE, [element]) = (self.urn(values), self.components(values)) else {
+            return id;
+        };
+        let (key, element) = (key.to_owned(), element.clone());
+        let name = format!("state_backed_{element}");
+        let values = self.add(&name, urns::STATE_BACKED_ITERABLE, &[&element]);
+        self.add_kv(&key, &values)
+    }
+
     /// These coders and all that they are made of.
     pub(crate) fn closure<'a>(
         &'a self,

@@ -14,6 +14,9 @@ use crate::data::store::{DataStore, DataWriter};
 /// Copied elements are handed to the store in chunks of about this size.
 const CHUNK_BYTES: usize = 64 << 10;
 
+/// Room made for the first of them.
+const FIRST_CHUNK_BYTES: usize = 2 << 10;
+
 /// When to close a handle.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
@@ -80,6 +83,15 @@ impl HandleBuilder {
         if before > 0 && before + bytes > CHUNK_BYTES {
             self.flush()?;
         }
+        if self.buffer.capacity() == 0 {
+            // The first of a builder may stay the only one.
+            let full = if self.writer.is_some() {
+                CHUNK_BYTES
+            } else {
+                FIRST_CHUNK_BYTES
+            };
+            self.buffer.reserve(full.max(bytes));
+        }
         for part in parts {
             self.buffer.extend_from_slice(part);
         }
@@ -91,7 +103,9 @@ impl HandleBuilder {
     pub(super) fn flush(&mut self) -> Result<(), DataError> {
         if !self.buffer.is_empty() {
             let mut buffer = std::mem::take(&mut self.buffer);
-            buffer.shrink_to_fit();
+            if buffer.len() < buffer.capacity() - buffer.capacity() / 8 {
+                buffer.shrink_to_fit();
+            }
             self.writer().push(buffer.into())?;
         }
         Ok(())

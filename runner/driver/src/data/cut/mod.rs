@@ -24,6 +24,10 @@ pub use self::rule::{ConsumerRule, CutOptions, CutSpec};
 use super::{DataError, DataStore, hash};
 use crate::side_input::{FeedWriter, SideInputDelta};
 
+/// Smaller elements are copied, where they are looked at one by one: a slice of a chunk keeps all of it in
+/// memory, and costs more than it saves.
+const WORTH_SHARING_BYTES: usize = 4 << 10;
+
 type ReadyAt = SmallVec<[EventTime; 2]>;
 
 /// Cuts what one bundle writes to one PCollection.
@@ -52,7 +56,12 @@ pub struct CutOutput {
 struct Consumer {
     rule: ConsumerRule,
     store: Arc<DataStore>,
+    /// Of a keyed consumer whose side inputs are all ready at once, by key group: there nothing must be
+    /// looked up by more than a number.
+    by_group: Vec<Option<HandleBuilder>>,
+    /// All others.
     builders: FxHashMap<(Option<KeyGroup>, ReadyAt), HandleBuilder>,
+    same_readiness: bool,
     /// For consumers that do not look at windows: when all side inputs are ready.
     same_ready_at: ReadyAt,
     /// Every element is looked at.
@@ -145,12 +154,16 @@ impl OutputCutter {
             bytes: self.bytes,
         };
         for consumer in self.consumers {
-            let mut handles = Vec::new();
-            for builder in consumer.builders.into_values() {
-                handles.extend(builder.finish()?);
-            }
-            if !handles.is_empty() {
-                output.deliveries.push((consumer.rule.stage, handles));
+            output.deliveries.push((consumer.rule.stage, Vec::new()));
+            // Into the output at once: if a later one fails, what is there is released with it.
+            if let Some((_, handles)) = output.deliveries.last_mut() {
+                let by_group = consumer.by_group.into_iter().flatten();
+                for builder in by_group.chain(consumer.builders.into_values()) {
+                    handles.extend(builder.finish()?);
+                }
+                if handles.is_empty() {
+                    output.deliveries.pop();
+                }
             }
         }
         Ok(output)
@@ -191,7 +204,9 @@ impl Consumer {
                 .collect(),
             rule: rule.clone(),
             store: store.clone(),
+            by_group: Vec::new(),
             builders: FxHashMap::default(),
+            same_readiness: same,
         }
     }
 
@@ -205,12 +220,25 @@ impl Consumer {
         builders
             .entry((group, ready_at))
             .or_insert_with_key(|(group, ready_at)| {
-                let limits = Limits {
-                    max_elements: rule.max_elements_per_handle.unwrap_or(u64::MAX),
-                    target_bytes: rule.target_bytes_per_handle,
-                };
-                HandleBuilder::new(store.clone(), limits, *group, ready_at.clone())
+                HandleBuilder::new(store.clone(), limits(rule), *group, ready_at.clone())
             })
+    }
+
+    #[inline]
+    fn builder_of_group(&mut self, group: KeyGroup) -> &mut HandleBuilder {
+        let index = group.0 as usize;
+        if index >= self.by_group.len() {
+            self.by_group.resize_with(index + 1, || None);
+        }
+        self.by_group[index].get_or_insert_with(|| {
+            let ready_at = self.same_ready_at.clone();
+            HandleBuilder::new(
+                self.store.clone(),
+                limits(&self.rule),
+                Some(group),
+                ready_at,
+            )
+        })
     }
 
     fn take(
@@ -224,7 +252,11 @@ impl Consumer {
             .key_groups
             .map(|groups| hash::key_group(element.key(), groups));
         let single = element.window_count() == 1;
-        let same = self.rule.same_readiness_for_all();
+        let same = self.same_readiness;
+        if let (true, true, Some(group)) = (single, same, group) {
+            let builder = self.builder_of_group(group);
+            return builder.copy(&[element.bytes()], element.timestamp);
+        }
         // A keyed consumer treats each window by itself; so does one whose side inputs do.
         if single || (group.is_none() && same) {
             let ready_at = if same {
@@ -233,12 +265,11 @@ impl Consumer {
                 self.ready_at(spec, element, 0)?
             };
             let builder = self.builder(group, ready_at);
-            if group.is_some() {
-                builder.copy(&[element.bytes()], element.timestamp)?;
-            } else {
-                builder.share(chunk.slice(element.range()), 1, element.timestamp)?;
+            // A large slice is shared; many small ones cost more than their bytes.
+            if group.is_none() && element.range().len() >= WORTH_SHARING_BYTES {
+                return builder.share(chunk.slice(element.range()), 1, element.timestamp);
             }
-            return Ok(());
+            return builder.copy(&[element.bytes()], element.timestamp);
         }
         for (index, window) in element.each_window_bytes().enumerate() {
             let window = window.map_err(|source| spec.malformed(source))?;
@@ -279,6 +310,13 @@ impl Consumer {
             None => EventTime::END_OF_GLOBAL_WINDOW,
         };
         Ok(self.rule.side_inputs.iter().map(ready).collect())
+    }
+}
+
+fn limits(rule: &ConsumerRule) -> Limits {
+    Limits {
+        max_elements: rule.max_elements_per_handle.unwrap_or(u64::MAX),
+        target_bytes: rule.target_bytes_per_handle,
     }
 }
 

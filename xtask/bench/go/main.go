@@ -1,0 +1,160 @@
+// Command bench runs one benchmark case and prints {"seconds": ...} for the whole job as the SDK sees it.
+//
+//	bench --case=NAME --size=N --folder=DIR --runner=universal --endpoint=HOST:PORT --environment_type=LOOPBACK
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"log"
+	"math/rand"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/apache/beam/sdks/v2/go/pkg/beam"
+	_ "github.com/apache/beam/sdks/v2/go/pkg/beam/io/filesystem/local"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/io/textio"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/register"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/transforms/stats"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/x/beamx"
+)
+
+const (
+	shards     = 20
+	valueBytes = 100
+)
+
+var (
+	name   = flag.String("case", "", "which case")
+	size   = flag.Int("size", 0, "bytes of text, or elements")
+	folder = flag.String("folder", "", "where texts are written and read")
+)
+
+func init() {
+	register.Function1x1(addOne)
+	register.Function2x0(words)
+	register.Function2x1(format)
+	register.Function2x1(count)
+	register.DoFn2x0[int, func(int, []byte)](&keyed{})
+	register.Emitter1[string]()
+	register.Emitter2[int, []byte]()
+	register.Iter1[[]byte]()
+}
+
+func addOne(n int) int { return n + 1 }
+
+func words(line string, emit func(string)) {
+	for _, word := range strings.Fields(line) {
+		emit(word)
+	}
+}
+
+func format(word string, count int) string { return fmt.Sprintf("%s %d", word, count) }
+
+// keyed emits values of 100 bytes with random keys.
+type keyed struct {
+	PerShard, Keys int
+}
+
+func (fn *keyed) ProcessElement(shard int, emit func(int, []byte)) {
+	source := rand.New(rand.NewSource(int64(shard)))
+	value := make([]byte, valueBytes)
+	for range fn.PerShard {
+		source.Read(value[:8])
+		emit(source.Intn(fn.Keys), value)
+	}
+}
+
+func count(key int, values func(*[]byte) bool) int {
+	var value []byte
+	n := 0
+	for values(&value) {
+		n++
+	}
+	return n
+}
+
+func shardNumbers() []int {
+	numbers := make([]int, shards)
+	for n := range numbers {
+		numbers[n] = n
+	}
+	return numbers
+}
+
+func tiny(scope beam.Scope) error {
+	beam.ParDo(scope, addOne, beam.CreateList(scope, []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}))
+	return nil
+}
+
+func wordcount(scope beam.Scope) error {
+	path := filepath.Join(*folder, "text")
+	if err := writeText(path, *size); err != nil {
+		return err
+	}
+	all := beam.ParDo(scope, words, textio.Read(scope, path))
+	lines := beam.ParDo(scope, format, stats.Count(scope, all))
+	textio.Write(scope, filepath.Join(*folder, "counts"), lines)
+	return nil
+}
+
+func groupByKey(keys int) func(beam.Scope) error {
+	return func(scope beam.Scope) error {
+		numbers := beam.Reshuffle(scope, beam.CreateList(scope, shardNumbers()))
+		pairs := beam.ParDo(scope, &keyed{PerShard: *size / shards, Keys: keys}, numbers)
+		beam.ParDo(scope, count, beam.GroupByKey(scope, pairs))
+		return nil
+	}
+}
+
+func writeText(path string, size int) error {
+	vocabulary := strings.Fields("the quick brown fox jumps over a lazy dog while rain falls on every roof in town")
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriter(file)
+	source := rand.New(rand.NewSource(1))
+	for written := 0; written < size; {
+		for range 12 {
+			n, _ := fmt.Fprintf(out, "%s%d ", vocabulary[source.Intn(len(vocabulary))], source.Intn(500))
+			written += n
+		}
+		out.WriteByte('\n')
+		written++
+	}
+	if err := out.Flush(); err != nil {
+		return err
+	}
+	return file.Close()
+}
+
+func main() {
+	flag.Parse()
+	// From here on a worker, which runs this same binary, does not return.
+	beam.Init()
+	cases := map[string]func(beam.Scope) error{
+		"tiny":      tiny,
+		"wordcount": wordcount,
+		"gbk":       groupByKey(max(1, *size/10)),
+		"hot-key":   groupByKey(1),
+	}
+	build, ok := cases[*name]
+	if !ok {
+		log.Fatalf("no case is called %q", *name)
+	}
+	pipeline, scope := beam.NewPipelineWithRoot()
+	if err := build(scope); err != nil {
+		log.Fatal(err)
+	}
+	started := time.Now()
+	if err := beamx.Run(context.Background(), pipeline); err != nil {
+		log.Fatalf("the pipeline failed: %v", err)
+	}
+	json.NewEncoder(os.Stdout).Encode(map[string]float64{"seconds": time.Since(started).Seconds()})
+}

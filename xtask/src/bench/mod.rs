@@ -1,0 +1,76 @@
+//! `cargo xtask bench`: the same jobs on Dataflume and on its peers, in turn, on this machine.
+//!
+//! What counts is the ratio within one run: the machine's own speed cancels out.
+
+mod cases;
+mod measure;
+mod report;
+mod runners;
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use self::cases::{CASES, Case};
+use self::measure::{Programs, Sample, measure};
+use self::report::Row;
+use self::runners::{Binaries, Kind};
+use crate::{python, workspace};
+
+/// What to measure.
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// Only cases whose names contain one of these: go-gbk, python, processes. Without any, all.
+    cases: Vec<String>,
+    /// How often each case runs on each runner.
+    #[arg(long, default_value_t = 3)]
+    runs: u32,
+    /// Of the cases' full sizes.
+    #[arg(long, default_value_t = 1.0)]
+    scale: f64,
+    /// Leave peers out.
+    #[arg(long)]
+    alone: bool,
+}
+
+/// Measures, prints a table, and writes `target/bench.json`.
+pub(crate) fn run(args: &BenchArgs) -> Result<bool> {
+    let chosen: Vec<&Case> = CASES.iter().filter(|case| args.wants(case)).collect();
+    if chosen.is_empty() {
+        let names: Vec<&str> = CASES.iter().map(|case| case.name).collect();
+        bail!("there are these cases: {}", names.join(", "));
+    }
+    let beam = python::Beam::ensure()?;
+    let binaries = Binaries::ensure(&beam)?;
+    let programs = Programs::ensure(&beam)?;
+    let mut rows = Vec::new();
+    for case in chosen {
+        let mut samples: BTreeMap<Kind, Vec<Sample>> = BTreeMap::new();
+        let runners = &case.runners[..if args.alone { 1 } else { case.runners.len() }];
+        for _ in 0..args.runs {
+            for kind in runners {
+                let sample = measure(&programs, &binaries, case, args.scale, *kind)?;
+                let seconds = sample.seconds;
+                println!("{:<22} {:<13} {seconds:>8.3} s", case.name, kind.name());
+                samples.entry(*kind).or_default().push(sample);
+            }
+        }
+        rows.push(Row {
+            case: case.name,
+            scale: args.scale,
+            samples,
+        });
+    }
+    report::print(&rows);
+    let file = workspace::target()?.join("bench.json");
+    std::fs::write(&file, serde_json::to_vec_pretty(&rows)?)?;
+    println!("written to {}", file.display());
+    Ok(true)
+}
+
+impl BenchArgs {
+    fn wants(&self, case: &Case) -> bool {
+        self.cases.is_empty() || self.cases.iter().any(|part| case.name.contains(part))
+    }
+}
