@@ -265,6 +265,12 @@ impl JobControl for Control {
     }
 }
 
+/// A client that runs workers in its own process may log the job's messages, and so send back what
+/// was passed on to it: once more would be for ever.
+fn is_echo(worker_id: &str, message: &str) -> bool {
+    message.contains(&format!("{worker_id}: "))
+}
+
 /// Passes a job's news on to the job service.
 struct Listener {
     job_id: String,
@@ -294,7 +300,8 @@ impl JobListener for Listener {
                 "{}",
                 entry.message
             );
-            if entry.severity >= log_entry::severity::Enum::Warn as i32 {
+            let matters = entry.severity >= log_entry::severity::Enum::Warn as i32;
+            if matters && !is_echo(worker_id, &entry.message) {
                 let mut text = format!("{worker_id}: {}", entry.message);
                 if !entry.trace.is_empty() {
                     text = format!("{text}\n{}", entry.trace);
@@ -334,5 +341,17 @@ impl JobListener for Listener {
     fn scaled(&self, event: ScalingEvent) {
         self.events
             .workers(event.current, event.target, event.to_string());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_echo;
+
+    #[test]
+    fn what_was_passed_on_is_not_passed_on_again() {
+        assert!(!is_echo("job-0-0", "disk is full"));
+        assert!(is_echo("job-0-0", "(id=7)job-0-0: disk is full"));
+        assert!(!is_echo("job-0-0", "(id=7)job-0-1: disk is full"));
     }
 }
