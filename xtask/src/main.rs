@@ -93,6 +93,7 @@ fn tests() -> Vec<Stage> {
         Stage::new("container images", sdk_images::stage),
         Stage::new("storage clients", clients::stage),
         Stage::new("rust tests", cargo::test),
+        Stage::new("conformance", conformance::stage),
         Stage::new("differential", differential::stage),
     ]
 }
