@@ -59,10 +59,16 @@ impl Components {
             .map_or("", |p| p.windowing_strategy_id.as_str())
     }
 
-    /// The id of the coder that the PCollection's elements have on the wire.
-    pub(crate) fn wire_coder_id(&mut self, pcollection: &str) -> String {
+    /// The id of the coder, known to the runner, that the PCollection's elements have in the worker.
+    pub(crate) fn element_coder_id(&mut self, pcollection: &str) -> String {
         let id = self.coder_id(pcollection).to_owned();
-        let wire = self.coders.wire(&id);
+        self.coders.wire(&id)
+    }
+
+    /// The id of the coder that the PCollection's elements have on the wire. The rest of a large group
+    /// is asked for here alone: the SDKs accept that coder at a port, and Java's at no other place.
+    pub(crate) fn wire_coder_id(&mut self, pcollection: &str) -> String {
+        let wire = self.element_coder_id(pcollection);
         match self.state_backed.contains(pcollection) {
             true => self.coders.state_backed(wire),
             false => wire,

@@ -128,7 +128,7 @@ impl<'a> Draft<'a> {
             return;
         };
         if wire {
-            pcollection.coder_id = self.components.wire_coder_id(id);
+            pcollection.coder_id = self.components.element_coder_id(id);
         }
         pcollection.coder_id = self.components.coders.of_elements(&pcollection.coder_id);
         self.coders.insert(pcollection.coder_id.clone());

@@ -58,9 +58,22 @@ fn reads_what_is_there(plan: &Plan, stage: &Stage) {
     }
 }
 
+/// Java's harness reads no PCollection whose coder asks for the rest of a group.
+fn groups_are_asked_for_at_ports_alone(descriptor: &ProcessBundleDescriptor) {
+    for (name, pcollection) in &descriptor.pcollections {
+        let mut open = vec![&pcollection.coder_id];
+        while let Some(coder) = open.pop().and_then(|id| descriptor.coders.get(id)) {
+            let urn = coder.spec.as_ref().map_or("", |spec| spec.urn.as_str());
+            assert_ne!(urn, standard_coders::STATE_BACKED_ITERABLE, "{name}");
+            open.extend(&coder.component_coder_ids);
+        }
+    }
+}
+
 fn executable_stage(plan: &Plan, stage: &Stage, executable: &ExecutableStage) {
     let descriptor = &executable.descriptor;
     references(descriptor);
+    groups_are_asked_for_at_ports_alone(descriptor);
     let environment = &plan.environments[executable.environment.index()];
     for (id, transform) in &descriptor.transforms {
         let is_port = transform.environment_id.is_empty();
