@@ -48,6 +48,8 @@ pub(crate) struct Node {
 pub(crate) struct Topology {
     pub(crate) nodes: Vec<Node>,
     pub(crate) producer: Vec<StageId>,
+    /// By PCollection: whether its trigger is sure to fire at the end of a window.
+    pub(crate) fires_at_end: Vec<bool>,
 }
 
 impl Topology {
@@ -117,7 +119,15 @@ impl Topology {
                 }
             }
         }
-        Self { nodes, producer }
+        let windowings = plan.pcollections.iter().map(|p| &p.windowing);
+        let fires_at_end = windowings
+            .map(|windowing| windowing.trigger.fires_at_end_of_window())
+            .collect();
+        Self {
+            nodes,
+            producer,
+            fires_at_end,
+        }
     }
 
     pub(crate) fn node(&self, stage: StageId) -> &Node {

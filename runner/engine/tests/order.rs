@@ -11,6 +11,7 @@ use dataflume_graph::plan::{AccessPattern, KeyedStage, Plan, SideInput, StageKin
 use dataflume_model::coder::Coder;
 use dataflume_model::ids::{KeyGroup, PCollectionId, StageId};
 use dataflume_model::time::{EventTime, ProcessingTime};
+use dataflume_model::trigger::Trigger;
 use dataflume_model::window::WindowingStrategy;
 
 fn handle(id: u64, timestamp: i64) -> DataHandle {
@@ -48,9 +49,14 @@ fn with_side_input() -> Plan {
     plan
 }
 
-/// Runs until stage 1 has fired these windows and still has something to do; gives the next bundle.
+/// Runs until stage 1 has fired these windows and still has something to do at 10; gives the next bundle.
 fn after_firing(fired: &[i64]) -> Bundle {
-    let mut pair = Pair::new(&with_side_input());
+    next_bundle(&with_side_input(), fired, 10).1
+}
+
+/// The same, with something to do at this time.
+fn next_bundle(plan: &Plan, fired: &[i64], left: i64) -> (Pair, Bundle) {
+    let mut pair = Pair::new(plan);
     pair.join(1, 1);
     let impulse = pair.take_bundle();
     let mut waiting = handle(2, 0);
@@ -67,12 +73,13 @@ fn after_firing(fired: &[i64]) -> Bundle {
     assert_eq!(writer.stage, StageId(1));
     let fired = fired.iter().map(|end| (PCollectionId(1), EventTime(*end)));
     let effects = Effects {
-        residuals: vec![PendingData::from(handle(3, 10))],
+        residuals: vec![PendingData::from(handle(3, left))],
         fired_side_inputs: fired.collect(),
         ..Effects::default()
     };
     finish(&mut pair, &writer, effects);
-    pair.take_bundle()
+    let next = pair.take_bundle();
+    (pair, next)
 }
 
 #[test]
@@ -80,6 +87,20 @@ fn a_side_input_is_ready_when_its_trigger_has_fired_for_the_window() {
     assert_eq!(after_firing(&[999]).stage, StageId(2));
     assert_eq!(after_firing(&[1999]).stage, StageId(1));
     assert_eq!(after_firing(&[]).stage, StageId(1));
+}
+
+#[test]
+fn a_window_with_nothing_to_show_is_empty_only_where_the_trigger_would_have_fired() {
+    let mut plan = with_side_input();
+    let (_, next) = next_bundle(&plan, &[], 1000);
+    assert_eq!(next.stage, StageId(2), "the end of the window has passed");
+
+    plan.pcollections[1].windowing.trigger = Trigger::Never;
+    let (mut pair, next) = next_bundle(&plan, &[], 1000);
+    assert_eq!(next.stage, StageId(1), "it may fire yet");
+    finish(&mut pair, &next, Effects::default());
+    let last = pair.take_bundle();
+    assert_eq!(last.stage, StageId(2), "nothing more will come");
 }
 
 /// Two stateful stages, one behind the other.

@@ -39,6 +39,27 @@ pub enum Trigger {
     Always,
 }
 
+impl Trigger {
+    /// Whether it is sure to fire when the watermark passes the end of the window, if it did not
+    /// before: then a window of which nothing was seen until there is empty.
+    pub fn fires_at_end_of_window(&self) -> bool {
+        match self {
+            Self::Default | Self::AfterEndOfWindow { .. } | Self::Always => true,
+            Self::AfterProcessingTime(_)
+            | Self::AfterSynchronizedProcessingTime
+            | Self::ElementCount(_)
+            | Self::Never => false,
+            Self::Repeat(repeated) => repeated.fires_at_end_of_window(),
+            Self::AfterEach(steps) => steps.first().is_some_and(Self::fires_at_end_of_window),
+            Self::AfterAll(all) => all.iter().all(Self::fires_at_end_of_window),
+            Self::AfterAny(any) => any.iter().any(Self::fires_at_end_of_window),
+            Self::OrFinally { main, finally } => {
+                main.fires_at_end_of_window() || finally.fires_at_end_of_window()
+            }
+        }
+    }
+}
+
 /// A step from the arrival of an element to the processing time at which a trigger fires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TimestampTransform {
@@ -54,4 +75,38 @@ pub enum TimestampTransform {
         /// Of the marks from the epoch.
         offset_ms: i64,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fires_at_the_end_of_a_window() {
+        let count = Trigger::ElementCount(1);
+        let end = Trigger::AfterEndOfWindow {
+            early: None,
+            late: None,
+        };
+        let both = vec![count.clone(), end.clone()];
+        let repeat = |trigger: &Trigger| Trigger::Repeat(Box::new(trigger.clone()));
+        let finally = |main: &Trigger, finally: &Trigger| Trigger::OrFinally {
+            main: Box::new(main.clone()),
+            finally: Box::new(finally.clone()),
+        };
+        for (trigger, expected) in [
+            (Trigger::Default, true),
+            (Trigger::Never, false),
+            (repeat(&count), false),
+            (repeat(&end), true),
+            (Trigger::AfterAll(both.clone()), false),
+            (Trigger::AfterAny(both.clone()), true),
+            (Trigger::AfterEach(both.clone()), false),
+            (Trigger::AfterEach(vec![end.clone(), count.clone()]), true),
+            (finally(&count, &end), true),
+            (finally(&count, &count), false),
+        ] {
+            assert_eq!(trigger.fires_at_end_of_window(), expected, "{trigger:?}");
+        }
+    }
 }
