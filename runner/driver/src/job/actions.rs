@@ -38,7 +38,8 @@ impl Run {
             Action::FinalizeBundle { bundle } => {
                 if let Some((worker, instruction)) = self.ran_on.remove(&bundle) {
                     let listener = self.listener.clone();
-                    tokio::spawn(async move {
+                    while self.finalizations.try_join_next().is_some() {}
+                    self.finalizations.spawn(async move {
                         if let Err(error) = worker.finalize(&instruction).await {
                             let text = format!("a bundle's finalization failed: {error}");
                             listener.message(Importance::Warning, text);

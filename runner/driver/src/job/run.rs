@@ -2,7 +2,7 @@
 //! nothing about data; what it decides itself is when to give up on workers (`losses`).
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dataflume_engine::autoscale::Autoscaler;
 use dataflume_engine::{BundleFailure, Engine, Input, JobOutcome, PendingData};
@@ -11,7 +11,7 @@ use dataflume_model::ids::{BundleId, EnvironmentId, WorkerId};
 use dataflume_model::time::ProcessingTime;
 use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinSet};
 
 use super::fault::FaultSwitch;
 use super::workers::{StartFailure, Workers};
@@ -20,6 +20,9 @@ use crate::bundle::sdk::Live;
 use crate::bundle::{BundleContext, Staged};
 use crate::data::{DataError, DataOptions};
 use crate::metrics::JobMetrics;
+
+/// How long an ended job's workers are kept for the finalization of its last bundles.
+const FINALIZATION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the job's tasks tell the loop.
 pub(crate) enum Report {
@@ -68,6 +71,7 @@ pub(super) struct Run {
     pub(super) staged: FxHashMap<BundleId, Box<Staged>>,
     /// Where committed bundles ran that want to be finalized.
     pub(super) ran_on: FxHashMap<BundleId, (Worker, String)>,
+    pub(super) finalizations: JoinSet<()>,
     pub(super) reports: mpsc::UnboundedSender<Report>,
     pub(super) listener: Arc<dyn JobListener>,
     pub(super) metrics: Arc<JobMetrics>,
@@ -123,6 +127,7 @@ impl Run {
             tasks: FxHashMap::default(),
             staged: FxHashMap::default(),
             ran_on: FxHashMap::default(),
+            finalizations: JoinSet::new(),
             reports,
             listener,
             metrics,
@@ -165,7 +170,7 @@ impl Run {
                     let wait = deadline.0.saturating_sub(now().0).max(0).unsigned_abs();
                     tokio::select! {
                         Some(report) = inbox.recv() => self.take(report),
-                        () = tokio::time::sleep(std::time::Duration::from_millis(wait)) => {
+                        () = tokio::time::sleep(Duration::from_millis(wait)) => {
                             self.tell(Input::Tick);
                         }
                     }
@@ -181,6 +186,7 @@ impl Run {
         for (_, task) in self.tasks.drain() {
             task.abort.abort();
         }
+        self.finalize().await;
         self.context.workers.close();
         self.handles.clear();
         self.ran_on.clear();
@@ -193,6 +199,23 @@ impl Run {
         {
             let text = format!("could not remove {}: {error}", scratch.display());
             self.listener.message(Importance::Warning, text);
+        }
+    }
+
+    /// What was committed is finalized while there are workers, unless that takes too long.
+    async fn finalize(&mut self) {
+        let all = async { while self.finalizations.join_next().await.is_some() {} };
+        if tokio::time::timeout(FINALIZATION_TIMEOUT, all)
+            .await
+            .is_err()
+        {
+            let text = format!(
+                "{} bundles were not finalized within {} s of the job's end",
+                self.finalizations.len(),
+                FINALIZATION_TIMEOUT.as_secs()
+            );
+            self.listener.message(Importance::Warning, text);
+            self.finalizations.abort_all();
         }
     }
 
