@@ -1,4 +1,4 @@
-// Command bench runs one benchmark case and prints {"seconds": ...} for the whole job as the SDK sees it.
+// Command bench runs one benchmark case and prints {"seconds": ...} for the whole job, or all the jobs, as the SDK sees them.
 //
 //	bench --case=NAME --size=N --folder=DIR --runner=universal --endpoint=HOST:PORT --environment_type=LOOPBACK
 package main
@@ -33,6 +33,7 @@ var (
 	name   = flag.String("case", "", "which case")
 	size   = flag.Int("size", 0, "bytes of text, or elements")
 	folder = flag.String("folder", "", "where texts are written and read")
+	jobs   = flag.Int("jobs", 1, "how many such jobs are submitted at once")
 )
 
 func init() {
@@ -148,13 +149,23 @@ func main() {
 	if !ok {
 		log.Fatalf("no case is called %q", *name)
 	}
-	pipeline, scope := beam.NewPipelineWithRoot()
-	if err := build(scope); err != nil {
-		log.Fatal(err)
+	pipelines := make([]*beam.Pipeline, *jobs)
+	for n := range pipelines {
+		pipeline, scope := beam.NewPipelineWithRoot()
+		if err := build(scope); err != nil {
+			log.Fatal(err)
+		}
+		pipelines[n] = pipeline
 	}
+	ended := make(chan error)
 	started := time.Now()
-	if err := beamx.Run(context.Background(), pipeline); err != nil {
-		log.Fatalf("the pipeline failed: %v", err)
+	for _, pipeline := range pipelines {
+		go func() { ended <- beamx.Run(context.Background(), pipeline) }()
+	}
+	for range pipelines {
+		if err := <-ended; err != nil {
+			log.Fatalf("a pipeline failed: %v", err)
+		}
 	}
 	json.NewEncoder(os.Stdout).Encode(map[string]float64{"seconds": time.Since(started).Seconds()})
 }

@@ -1,8 +1,7 @@
-//! One measurement: a program, or many of it at once, against a runner.
+//! One measurement: a program against a runner.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
@@ -14,7 +13,7 @@ use crate::{python, workspace};
 /// What one run gave.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct Sample {
-    /// The whole job as the SDK sees it; for many jobs, until the last has ended.
+    /// The whole job as the SDK sees it; for many jobs, from before the first until the last has ended.
     pub(super) seconds: f64,
     /// From the request to run the job to its end, where the program can tell.
     pub(super) run_seconds: Option<f64>,
@@ -59,6 +58,7 @@ impl Programs {
             .arg(format!("--case={}", case.pipeline))
             .arg(format!("--size={size}"))
             .arg(format!("--folder={}", folder.display()))
+            .args((case.jobs > 1).then(|| format!("--jobs={}", case.jobs)))
             .args(&runner.arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -79,26 +79,13 @@ pub(super) fn measure(
     let target = workspace::target()?.join("bench");
     let folder = target.join(format!("{}-{}", case.name, std::process::id()));
     std::fs::create_dir_all(&folder)?;
-    let started = Instant::now();
-    let children: Vec<Child> = (0..case.jobs)
-        .map(|_| {
-            let mut command = programs.command(case, scale, &runner, &folder);
-            command
-                .spawn()
-                .with_context(|| format!("can't run {command:?}"))
-        })
-        .collect::<Result<_>>()?;
-    let mut results = Vec::new();
-    for child in children {
-        results.push(result(case, kind, child)?);
-    }
-    let elapsed = started.elapsed().as_secs_f64();
+    let mut command = programs.command(case, scale, &runner, &folder);
+    let child = command
+        .spawn()
+        .with_context(|| format!("can't run {command:?}"))?;
+    let (seconds, run_seconds) = result(case, kind, child)?;
     let usage = runner.usage();
     std::fs::remove_dir_all(&folder)?;
-    let (seconds, run_seconds) = match results.as_slice() {
-        [only] => *only,
-        _ => (elapsed, None),
-    };
     Ok(Sample {
         seconds,
         run_seconds,
