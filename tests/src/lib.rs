@@ -7,6 +7,7 @@
 //! Start reading at `system/main.rs`. `cargo xtask test` runs everything; `cargo test -p dataflume-tests` does too, and prepares
 //! what is missing first ([`Prepared`]).
 
+mod alone;
 mod command;
 mod emulator;
 pub mod expect;
@@ -14,6 +15,7 @@ mod pipeline;
 mod prepared;
 pub mod workers;
 
+pub use alone::Alone;
 pub use command::{Finished, run_within, wait_until};
 pub use emulator::{Emulator, EmulatorOptions};
 pub use pipeline::{Environment, Pipeline, Ran, Sdk};

@@ -20,6 +20,9 @@ pub struct Prepared {
     pub go_programs: PathBuf,
     /// The class path of the Java examples, with everything they depend on.
     pub java_class_path: String,
+    /// The class path of the Java examples that are written for Dataflow. What was prepared by an older version does not say.
+    #[serde(default)]
+    pub java_class_path_for_dataflow: String,
     /// A folder with a wheel and a source archive of `textstats`.
     pub packages: PathBuf,
     /// The text that the word counts count.

@@ -18,7 +18,7 @@ use crate::workspace::{self, must};
 /// The version of the Python and Go SDKs.
 pub(crate) const BEAM_VERSION: &str = "2.77.0";
 
-/// The version of the Java SDK: the newest at which all of its artifacts that are needed can be had from Maven Central.
+/// The version of the Java SDK, but for what is written for Dataflow: the newest at which all of its artifacts that are needed can be had from Maven Central.
 pub(crate) const JAVA_BEAM_VERSION: &str = "2.65.0";
 
 /// The package that ships the daily weather of Seattle, 2012 to 2015, from NOAA's stations (public domain).
@@ -38,6 +38,8 @@ pub(crate) struct Prepared {
     go_programs: PathBuf,
     /// The class path of the Java examples, with everything they depend on.
     java_class_path: String,
+    /// That of the Java examples that are written for Dataflow.
+    java_class_path_for_dataflow: String,
     /// A folder with a wheel and a source archive of `textstats`, the package of the example `packaged`.
     packages: PathBuf,
     /// The text that the word counts count.
@@ -60,7 +62,12 @@ pub(crate) fn prepare() -> Result<PathBuf> {
         python: Beam::ensure()?.python,
         python_for_dataflow: Beam::ensure_for_dataflow()?.python,
         go_programs: go_programs(workspace, &target)?,
-        java_class_path: java_class_path(workspace)?,
+        java_class_path: java_class_path(workspace, "java", "dataflume-examples")?,
+        java_class_path_for_dataflow: java_class_path(
+            workspace,
+            "java-dataflow",
+            "dataflume-dataflow-examples",
+        )?,
         packages: packages(workspace, &target)?,
         text: workspace.join("examples/data/kinglear.txt"),
         weather: weather()?,
@@ -94,9 +101,9 @@ fn go_programs(workspace: &Path, target: &Path) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Builds the Java examples, where Maven always builds, and gives their class path.
-fn java_class_path(workspace: &Path) -> Result<String> {
-    let project = workspace.join("examples/java");
+/// Builds a folder of Java examples, where Maven always builds, and gives their class path.
+fn java_class_path(workspace: &Path, folder: &str, artifact: &str) -> Result<String> {
+    let project = workspace.join("examples").join(folder);
     let class_path = project.join("target/classpath.txt");
     if newest(&project.join("src"))?.max(newest(&project.join("pom.xml"))?) > newest(&class_path)? {
         must(
@@ -110,7 +117,7 @@ fn java_class_path(workspace: &Path) -> Result<String> {
     Ok(format!(
         "{}:{}",
         project
-            .join("target/dataflume-examples-0.1.0.jar")
+            .join(format!("target/{artifact}-0.1.0.jar"))
             .display(),
         jars.trim()
     ))

@@ -46,8 +46,12 @@ enum Task {
     Conformance(conformance::ConformanceArgs),
     /// Random pipelines on the emulator and on Beam's runners for Python; fails if a result differs without an explanation.
     Differential(differential::DifferentialArgs),
-    /// The suite of gcsfs, a client of Cloud Storage, against the emulator.
-    Clients,
+    /// Clients that others wrote, against the emulator.
+    Clients {
+        /// Which.
+        #[arg(default_value = "gcsfs")]
+        client: clients::Client,
+    },
     /// Prepares what the examples and the whole-system tests need.
     Examples,
     /// Makes a container image of an SDK's harness out of what this machine has, with `docker`.
@@ -70,7 +74,7 @@ fn main() -> ExitCode {
         }
         Task::Conformance(args) => conformance::run(&args),
         Task::Differential(args) => differential::run(&args),
-        Task::Clients => clients::gcsfs(),
+        Task::Clients { client } => clients::run(client),
         Task::Examples => stage::run(&[Stage::new("examples", examples::stage)], &[]),
         Task::SdkImage { sdk } => sdk_images::make(sdk),
         Task::Bench(args) => bench::run(&args),

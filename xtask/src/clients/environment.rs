@@ -1,7 +1,7 @@
-//! The Python environment of the clients: pinned versions, installed once.
+//! The Python environments of the clients: pinned versions, installed once.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -10,12 +10,16 @@ use super::folder;
 use crate::python::make_environment;
 use crate::workspace::{self, must};
 
-/// The interpreter of an environment that has what `tests/clients/requirements.txt` lists.
-pub(super) fn python() -> Result<PathBuf> {
-    let requirements = folder().join("requirements.txt");
-    let wanted = fs::read_to_string(&requirements)
+/// The interpreter with clients of Cloud Storage: what `tests/clients/requirements.txt` lists.
+pub(super) fn of_storage() -> Result<PathBuf> {
+    python("storage-clients", &folder().join("requirements.txt"))
+}
+
+/// The interpreter of an environment of this name that has what the file lists.
+pub(super) fn python(name: &str, requirements: &Path) -> Result<PathBuf> {
+    let wanted = fs::read_to_string(requirements)
         .with_context(|| format!("reading {}", requirements.display()))?;
-    let environment = workspace::cache()?.join("storage-clients");
+    let environment = workspace::cache()?.join(name);
     let python = environment.join("bin/python");
     // Written when all is installed.
     let installed = environment.join("installed.txt");
@@ -23,7 +27,8 @@ pub(super) fn python() -> Result<PathBuf> {
         return Ok(python);
     }
     println!(
-        "installing clients of Cloud Storage into {}",
+        "installing {} into {}",
+        requirements.display(),
         environment.display()
     );
     make_environment(&environment)?;
@@ -37,7 +42,7 @@ pub(super) fn python() -> Result<PathBuf> {
                 "--disable-pip-version-check",
             ])
             .arg("-r")
-            .arg(&requirements),
+            .arg(requirements),
     )?;
     fs::write(&installed, wanted)?;
     Ok(python)

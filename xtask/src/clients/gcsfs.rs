@@ -17,7 +17,7 @@ const VERSION: &str = "2026.2.0";
 /// Runs the suite; true if nothing failed but what is known to.
 pub(crate) fn run() -> Result<bool> {
     let known = KnownFailures::read_file(&folder().join("gcsfs/known-failures.toml"))?;
-    let python = environment::python()?;
+    let python = environment::of_storage()?;
     let sources = sources()?;
     // The suite wants to see buckets that don't exist.
     let options = ["--auto-create-buckets", "false"];
@@ -74,7 +74,7 @@ fn sources() -> Result<PathBuf> {
     }
     fs::create_dir_all(&cache)?;
     must(
-        Command::new(environment::python()?)
+        Command::new(environment::of_storage()?)
             .args(["-m", "pip", "download", "--quiet", "--no-deps"])
             .args(["--disable-pip-version-check", "--no-binary=gcsfs", "--dest"])
             .arg(&cache)

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -19,6 +19,19 @@ const START_UP: Duration = Duration::from_secs(20);
 /// How long it has to end after it is asked to.
 const SHUT_DOWN: Duration = Duration::from_secs(15);
 
+/// The emulator's program: `DATAFLUME_BIN`, or built now.
+pub(crate) fn program(workspace: &Path) -> Result<PathBuf> {
+    if let Some(binary) = std::env::var_os("DATAFLUME_BIN") {
+        return Ok(binary.into());
+    }
+    must(
+        Command::new(env!("CARGO"))
+            .args(["build", "--package", "dataflume"])
+            .current_dir(workspace),
+    )?;
+    Ok(workspace.join("target/debug/dataflume"))
+}
+
 /// A running emulator.
 #[derive(Debug)]
 pub(crate) struct Emulator {
@@ -34,17 +47,7 @@ impl Emulator {
 
     /// The same, with more options.
     pub(crate) fn start_with(workspace: &Path, suite: &str, options: &[&str]) -> Result<Self> {
-        let binary = match std::env::var_os("DATAFLUME_BIN") {
-            Some(binary) => binary.into(),
-            None => {
-                must(
-                    Command::new(env!("CARGO"))
-                        .args(["build", "--package", "dataflume"])
-                        .current_dir(workspace),
-                )?;
-                workspace.join("target/debug/dataflume")
-            }
-        };
+        let binary = program(workspace)?;
         Self::spawn(workspace, suite, &binary, options, &[])
     }
 

@@ -1,0 +1,100 @@
+//! Programs that are written for Dataflow run unchanged under `dataflume exec`: nothing on their command lines names the emulator.
+
+mod word_counts;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use dataflume_tests::{Alone, Finished, Prepared, emulator_program, workspace};
+
+/// How long a program may take, on a machine under load.
+const LIMIT: Duration = Duration::from_secs(240);
+
+/// What is told of Dataflow jobs on their command lines.
+const PLACE: &str = "--runner=DataflowRunner --project=my-project --region=us-central1 --temp_location=gs://my-bucket/temp";
+
+fn program(name: &str) -> PathBuf {
+    workspace().join("tests/pipelines/dataflow").join(name)
+}
+
+/// Runs a script of a shell beside an emulator of its own, in a network that ends at this machine, and fails if anything was to leave
+/// it: of the programs, of the emulator or of its workers. `$PYTHON` has the SDK, `$PROGRAMS` is the folder of the programs.
+fn exec(script: &str) -> Result<Finished> {
+    let prepared = Prepared::get();
+    let mut alone = Alone::new(emulator_program());
+    alone
+        .command()
+        .args(["exec", "--workers", "process", "--", "sh", "-ec", script])
+        .env("DATAFLUME_PYTHON", &prepared.python_for_dataflow)
+        .env("PYTHON", &prepared.python_for_dataflow)
+        .env("PROGRAMS", program(""))
+        // A start-up hook of the user's own, which has to be run behind the emulator's.
+        .env("PYTHONPATH", program("watched"))
+        .env("GO_PROGRAMS", &prepared.go_programs)
+        .env("JAVA_CLASS_PATH", &prepared.java_class_path_for_dataflow)
+        .env("TEXT", &prepared.text);
+    let finished = alone.run_within(LIMIT)?;
+    ensure!(
+        !finished.output.contains("beyond this machine:"),
+        "the network was used:\n{}",
+        finished.output
+    );
+    ensure!(finished.success, "{script}\n{}", finished.output);
+    Ok(finished)
+}
+
+#[test]
+fn every_answer_is_of_googles_own_types() -> Result<()> {
+    let finished = exec("$PYTHON $PROGRAMS/strict.py")?;
+    ensure!(finished.output.contains("strict: all parsed"));
+    Ok(())
+}
+
+#[test]
+fn famous_failures_fail_here_too() -> Result<()> {
+    let finished = exec("$PYTHON $PROGRAMS/famous_failures.py")?;
+    ensure!(finished.output.contains("failures: 10 of 10"));
+    Ok(())
+}
+
+/// The words of the line that a streaming job's program ends with.
+fn stream(how: &str) -> Result<Vec<String>> {
+    let finished = exec(&format!("$PYTHON $PROGRAMS/streaming.py {how} {PLACE}"))?;
+    let line = finished
+        .output
+        .lines()
+        .find(|line| line.starts_with("state "));
+    let line = line.with_context(|| finished.output.clone())?;
+    Ok(line.split(' ').map(str::to_owned).collect())
+}
+
+#[test]
+fn a_drained_job_has_written_everything_that_it_took_in_once() -> Result<()> {
+    let told = stream("drain")?;
+    ensure!(told[1] == "DRAINED", "{told:?}");
+    let [taken, written, different] = [3, 5, 7].map(|index| told[index].as_str());
+    ensure!(taken == written && written == different, "{told:?}");
+    Ok(())
+}
+
+#[test]
+fn a_cancelled_streaming_job_ends_as_that() -> Result<()> {
+    let told = stream("cancel")?;
+    ensure!(told[1] == "CANCELLED", "{told:?}");
+    Ok(())
+}
+
+#[test]
+fn a_slow_job_gets_another_worker() -> Result<()> {
+    let job = format!("$PYTHON $PROGRAMS/slow.py {PLACE} --num_workers=1 --max_num_workers=2");
+    let finished = exec(&job)?;
+    let output = &finished.output;
+    for line in ["state DONE", "workers 1 1", "workers 1 2", "workers 0 0"] {
+        ensure!(
+            output.lines().any(|found| found == line),
+            "no {line:?} in:\n{output}"
+        );
+    }
+    Ok(())
+}
