@@ -1,5 +1,7 @@
 //! Runs the job service's jobs on the driver: makes the plan, the pools, and passes on the news.
 
+mod worker_logs;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,15 +16,17 @@ use dataflume_graph::{TranslateOptions, translate};
 use dataflume_harness::artifacts::NoArtifacts;
 use dataflume_harness::pool::{Instance, PoolContext, WorkerChoice, pool_for};
 use dataflume_harness::{ArtifactSource, FnApi};
-use dataflume_proto::fn_execution::{LogEntry, ProvisionInfo, log_entry};
+use dataflume_proto::fn_execution::{LogEntry, ProvisionInfo};
 use dataflume_proto::pipeline::Pipeline;
 use dataflume_proto::urn::environments;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use prost_types::Struct;
 use tracing::debug;
 
 use crate::jobs::{
     Importance, JobControl, JobEvents, JobMetrics, JobRunner, JobSpec, JobState, Refusal, Scaling,
-    WorkerWishes,
+    StageProgress, Usage, WorkerLogs, WorkerWishes,
 };
 
 /// How jobs get their workers.
@@ -94,6 +98,7 @@ impl PipelineRunner {
             job_id: job.id.clone(),
             events: events.clone(),
             workers,
+            logs: job.worker_logs,
         });
         driver::start(
             spec,
@@ -263,12 +268,20 @@ impl JobControl for Control {
             committed,
         }
     }
-}
 
-/// A client that runs workers in its own process may log the job's messages, and so send back what
-/// was passed on to it: once more would be for ever.
-fn is_echo(worker_id: &str, message: &str) -> bool {
-    message.contains(&format!("{worker_id}: "))
+    fn usage(&self) -> Usage {
+        self.0.as_ref().map(JobHandle::usage).unwrap_or_default()
+    }
+
+    fn stages(&self) -> BoxFuture<'_, Vec<StageProgress>> {
+        async move {
+            match &self.0 {
+                Some(handle) => handle.stages().await,
+                None => Vec::new(),
+            }
+        }
+        .boxed()
+    }
 }
 
 /// Passes a job's news on to the job service.
@@ -277,6 +290,7 @@ struct Listener {
     events: JobEvents,
     /// How many workers the job begins with.
     workers: u32,
+    logs: WorkerLogs,
 }
 
 impl JobListener for Listener {
@@ -290,25 +304,8 @@ impl JobListener for Listener {
         self.events.message(importance, text);
     }
 
-    /// What users log is theirs to read: warnings and worse among the job's messages.
     fn worker_log(&self, worker_id: &str, entries: Vec<LogEntry>) {
-        for entry in entries {
-            debug!(
-                job_id = self.job_id,
-                worker_id,
-                location = entry.log_location,
-                "{}",
-                entry.message
-            );
-            let matters = entry.severity >= log_entry::severity::Enum::Warn as i32;
-            if matters && !is_echo(worker_id, &entry.message) {
-                let mut text = format!("{worker_id}: {}", entry.message);
-                if !entry.trace.is_empty() {
-                    text = format!("{text}\n{}", entry.trace);
-                }
-                self.events.message(Importance::Warning, text);
-            }
-        }
+        worker_logs::tell(&self.job_id, worker_id, entries, self.logs, &self.events);
     }
 
     fn worker_output(&self, worker_id: &str, line: &str) {
@@ -341,17 +338,5 @@ impl JobListener for Listener {
     fn scaled(&self, event: ScalingEvent) {
         self.events
             .workers(event.current, event.target, event.to_string());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_echo;
-
-    #[test]
-    fn what_was_passed_on_is_not_passed_on_again() {
-        assert!(!is_echo("job-0-0", "disk is full"));
-        assert!(is_echo("job-0-0", "(id=7)job-0-0: disk is full"));
-        assert!(!is_echo("job-0-0", "(id=7)job-0-1: disk is full"));
     }
 }

@@ -298,6 +298,19 @@ impl Engine {
         self.stages[stage.index()].output_watermark
     }
 
+    /// Elements that have come to a stage and are in no bundle.
+    pub fn waiting_elements(&self, stage: StageId) -> u64 {
+        self.stages[stage.index()].pending.totals().elements
+    }
+
+    /// Whether a stage has nothing to do any more, and nothing more can come.
+    pub fn has_ended(&self, stage: StageId) -> bool {
+        let state = &self.stages[stage.index()];
+        state.output_watermark == EventTime::MAX
+            && state.pending.is_empty()
+            && state.running.is_empty()
+    }
+
     /// The watermark of a stage's main input.
     pub fn input_watermark(&self, stage: StageId) -> EventTime {
         self.stages[stage.index()].input_watermark

@@ -11,7 +11,7 @@ use super::errors::{ApiError, Code};
 use super::request::JobRequest;
 use super::routes::Target;
 use super::{DataflowApi, enums, local_files, translate};
-use crate::jobs::{PrepareRequest, Scope, Submission, Submitted};
+use crate::jobs::{PrepareRequest, Scope, Submission, Submitted, WorkerLogs};
 
 /// The longest name of a job.
 const MAX_NAME_BYTES: usize = 1024;
@@ -48,6 +48,8 @@ impl DataflowApi {
             exclusive_name: true,
             labels: request.labels.clone(),
             workers: translate::workers(&request.environment.worker_pools),
+            // Dataflow sends them to Cloud Logging.
+            worker_logs: WorkerLogs::InLog,
             description: body,
         };
         // Before the pipeline is read: an answer that got lost costs nothing, and a name that is

@@ -14,6 +14,7 @@ mod errors;
 mod execution_details;
 mod list;
 mod local_files;
+mod machine_type;
 mod messages;
 mod metrics;
 mod patience;
@@ -108,13 +109,13 @@ impl DataflowApi {
                 messages::list(self.job(&target, id)?.as_ref(), &query)
             }
             (&Method::GET, Resource::Metrics(id)) => {
-                metrics::list(self.job(&target, id)?.as_ref(), &query)
+                metrics::list(self.job(&target, id)?.as_ref(), &query).await
             }
             (&Method::GET, Resource::ExecutionDetails(id)) => {
-                execution_details::of_job(self.job(&target, id)?.as_ref())
+                Ok(execution_details::of_job(self.job(&target, id)?.as_ref()).await)
             }
             (&Method::GET, Resource::StageDetails { job, stage }) => {
-                execution_details::of_stage(self.job(&target, job)?.as_ref(), stage)
+                execution_details::of_stage(self.job(&target, job)?.as_ref(), stage).await
             }
             (method, _) => Err(ApiError::new(
                 Code::MethodNotAllowed,

@@ -29,7 +29,7 @@ pub(super) enum Question {
 /// Waits for the job's end, as long as it is worth to this client. Streaming jobs have none to wait
 /// for.
 pub(super) async fn wait(job: &Job, headers: &HeaderMap, question: Question) {
-    if view::kind(job) == "JOB_TYPE_STREAMING" {
+    if view::is_streaming(job) {
         return;
     }
     if let Some(limit) = limit(headers, question) {

@@ -10,6 +10,7 @@ use prost_types::{ListValue, Struct, Value as ProtoValue};
 use serde_json::{Map, Value};
 
 use super::errors::{ApiError, Code};
+use super::machine_type::MachineType;
 use super::request::{JobRequest, WorkerPool};
 use crate::buckets::object_at;
 use crate::jobs::{Scaling, WorkerWishes};
@@ -202,21 +203,12 @@ pub(super) fn workers(pools: &[WorkerPool]) -> WorkerWishes {
             _ => Scaling::ThroughputBased,
         },
         threads: pool.num_threads_per_worker,
-        cores: pool.machine_type.as_deref().and_then(cores),
+        cores: pool
+            .machine_type
+            .as_deref()
+            .and_then(MachineType::named)
+            .map(|machine| machine.vcpus),
     }
-}
-
-/// The processors of a machine type: the number at its end, or the first one of a custom type.
-fn cores(machine_type: &str) -> Option<u32> {
-    let name = machine_type.rsplit('/').next().unwrap_or(machine_type);
-    let mut parts = name.split('-').skip_while(|part| *part != "custom").skip(1);
-    let count = match parts.next() {
-        Some(custom) => custom,
-        None => name
-            .rsplit('-')
-            .find(|part| part.starts_with(|c: char| c.is_ascii_digit()))?,
-    };
-    count.parse().ok().filter(|cores| *cores > 0)
 }
 
 #[cfg(test)]
@@ -276,20 +268,6 @@ mod tests {
             ("example.com/mine:1", "example.com/mine:1"),
         ] {
             assert_eq!(image_of(image, &[base]), expected);
-        }
-    }
-
-    #[test]
-    fn machine_types_tell_their_processors() {
-        for (machine, expected) in [
-            ("n1-standard-4", Some(4)),
-            ("zones/z/machineTypes/n2-highmem-16", Some(16)),
-            ("custom-6-3072", Some(6)),
-            ("n2-custom-2-4096", Some(2)),
-            ("e2-medium", None),
-            ("", None),
-        ] {
-            assert_eq!(cores(machine), expected, "{machine}");
         }
     }
 

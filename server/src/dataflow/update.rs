@@ -49,7 +49,7 @@ pub(super) fn update(job: &Job, query: &Query, mut body: Value) -> Result<(), Ap
         job.cancel();
         return Ok(());
     }
-    if view::kind(job) != "JOB_TYPE_STREAMING" {
+    if !view::is_streaming(job) {
         return Err(ApiError::new(
             Code::FailedPrecondition,
             format!(

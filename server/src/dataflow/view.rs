@@ -117,6 +117,11 @@ pub(super) fn kind(job: &Job) -> &'static str {
     }
 }
 
+/// Whether it is a streaming job.
+pub(super) fn is_streaming(job: &Job) -> bool {
+    kind(job) == "JOB_TYPE_STREAMING"
+}
+
 fn is_unbounded(job: &Job) -> bool {
     use dataflume_proto::pipeline::is_bounded::Enum::Unbounded;
     let components = job.pipeline().components.as_ref();

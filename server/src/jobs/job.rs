@@ -11,7 +11,7 @@ use tracing::{debug, error, info, warn};
 use super::error::JobError;
 use super::history::{History, Limits, Listener};
 use super::message::{Importance, JobMessage, WorkersEvent};
-use super::runner::{JobControl, JobMetrics};
+use super::runner::{JobControl, JobMetrics, StageProgress, Usage};
 use super::state::{JobState, StateEvent};
 use super::submission::Submission;
 
@@ -148,6 +148,22 @@ impl Job {
     pub fn metrics(&self) -> JobMetrics {
         let handle = self.control().handle.clone();
         handle.map(|handle| handle.metrics()).unwrap_or_default()
+    }
+
+    /// What it has used so far.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        let handle = self.control().handle.clone();
+        handle.map(|handle| handle.usage()).unwrap_or_default()
+    }
+
+    /// How far its stages are. None before it was started.
+    pub async fn stages(&self) -> Vec<StageProgress> {
+        let handle = self.control().handle.clone();
+        match handle {
+            Some(handle) => handle.stages().await,
+            None => Vec::new(),
+        }
     }
 
     /// Asks the job to end now, and gives its state then. A job that has ended stays as it is.

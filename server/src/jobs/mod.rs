@@ -23,7 +23,8 @@ pub use job::{Job, MESSAGES_TARGET};
 pub use message::{Importance, JobMessage, WorkersEvent};
 pub use runner::{
     EnvironmentArtifacts, JobControl, JobEvents, JobMetrics, JobRunner, JobSpec, Refusal,
+    StageProgress, Usage,
 };
 pub use service::{JobService, Preparation, PrepareRequest, ServiceOptions, Submitted};
 pub use state::{JobState, StateEvent};
-pub use submission::{Scaling, Scope, Submission, WorkerWishes};
+pub use submission::{Scaling, Scope, Submission, WorkerLogs, WorkerWishes};

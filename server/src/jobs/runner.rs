@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use dataflume_driver::job::{StageProgress, Usage};
 use dataflume_harness::ArtifactSource;
 use dataflume_proto::pipeline::{ArtifactInformation, MonitoringInfo, Pipeline};
+use futures::future::BoxFuture;
 use prost_types::Struct;
 use tracing::warn;
 
 use super::job::Job;
 use super::message::Importance;
 use super::state::JobState;
-use super::submission::WorkerWishes;
+use super::submission::{WorkerLogs, WorkerWishes};
 
 /// Runs jobs.
 pub trait JobRunner: Send + Sync {
@@ -48,6 +50,8 @@ pub struct JobSpec {
     pub options: Struct,
     /// What workers it wants.
     pub workers: WorkerWishes,
+    /// Where warnings of its workers are told.
+    pub worker_logs: WorkerLogs,
     /// What was staged, by the id of the environment that needs it.
     pub artifacts: BTreeMap<String, EnvironmentArtifacts>,
 }
@@ -72,6 +76,12 @@ pub trait JobControl: Send + Sync {
 
     /// What was measured so far; after the end of the job, in all.
     fn metrics(&self) -> JobMetrics;
+
+    /// What it has used so far.
+    fn usage(&self) -> Usage;
+
+    /// How far its stages are; after the end of the job, how far they came. None if it never started.
+    fn stages(&self) -> BoxFuture<'_, Vec<StageProgress>>;
 }
 
 /// What was measured in a job.

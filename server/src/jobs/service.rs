@@ -260,6 +260,7 @@ impl JobService {
             pipeline: job.pipeline().clone(),
             options: job.options().clone(),
             workers: job.submission().workers,
+            worker_logs: job.submission().worker_logs,
             artifacts,
         };
         let control = self.inner.runner.start(spec, JobEvents::new(job.clone()));

@@ -19,6 +19,8 @@ pub struct Submission {
     pub labels: BTreeMap<String, String>,
     /// What workers the job wants.
     pub workers: WorkerWishes,
+    /// Where warnings of its workers are told.
+    pub worker_logs: WorkerLogs,
     /// The API's own description of the job, to be given back as it came.
     pub description: Value,
 }
@@ -40,6 +42,16 @@ pub struct Scope {
     pub project: String,
     /// The location, such as `us-central1`.
     pub location: String,
+}
+
+/// Where the warnings and errors that a job's workers log are told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum WorkerLogs {
+    /// Among the job's messages.
+    #[default]
+    InMessages,
+    /// In the emulator's log alone: the API keeps logs of workers elsewhere.
+    InLog,
 }
 
 /// What workers a job wants. What is absent is the emulator's to choose.

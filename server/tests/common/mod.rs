@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dataflume::jobs::{JobControl, JobEvents, JobMetrics, JobRunner, JobSpec, JobState, Refusal};
+use dataflume::jobs::{
+    JobControl, JobEvents, JobMetrics, JobRunner, JobSpec, JobState, Refusal, StageProgress, Usage,
+};
 use dataflume::server::{DataLocation, Server, ServerOptions};
 use dataflume_proto::job::job_messages_response::Response as Content;
 use dataflume_proto::job::job_service_client::JobServiceClient;
@@ -20,6 +22,8 @@ use dataflume_proto::job::{
     PrepareJobResponse, RunJobRequest,
 };
 use dataflume_proto::pipeline::{MonitoringInfo, Pipeline};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use prost_types::Struct;
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -118,6 +122,14 @@ impl JobControl for Control {
             attempted: vec![info("attempted")],
             committed: vec![info("committed")],
         }
+    }
+
+    fn usage(&self) -> Usage {
+        Usage::default()
+    }
+
+    fn stages(&self) -> BoxFuture<'_, Vec<StageProgress>> {
+        std::future::ready(Vec::new()).boxed()
     }
 }
 

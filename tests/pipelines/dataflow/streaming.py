@@ -3,8 +3,11 @@
     streaming.py drain|cancel [pipeline options]
 """
 
+import json
+import os
 import sys
 import time
+import urllib.request
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
@@ -32,6 +35,19 @@ def written():
   return lines
 
 
+def get(result, what):
+  path = f'/v1b3/projects/my-project/locations/us-central1/jobs/{result.job_id()}/{what}'
+  with urllib.request.urlopen(os.environ['DATAFLUME_URL'] + path) as answer:
+    return json.load(answer)
+
+
+def watermarks(result):
+  """How many seconds ago the watermarks are, as the service's metrics tell."""
+  return [
+      time.time() - metric['scalar'] / 1e6 for metric in get(result, 'metrics')['metrics']
+      if metric['name']['name'].endswith('windmill-data-watermark') and metric['scalar'] > 0]
+
+
 def main():
   how, *rest = sys.argv[1:]
   pipeline = beam.Pipeline(options=PipelineOptions(rest, streaming=True))
@@ -52,6 +68,10 @@ def main():
   deadline = time.monotonic() + 60
   while len(written()) < 5 and time.monotonic() < deadline:
     time.sleep(0.2)
+  ages = watermarks(result)
+  running = [
+      stage for stage in get(result, 'executionDetails')['stages']
+      if stage['state'] == 'EXECUTION_STATE_RUNNING']
   if how == 'drain':
     client = result._runner.dataflow_client
     client.modify_job_state(result.job_id(), 'JOB_STATE_DRAINING')
@@ -65,6 +85,7 @@ def main():
   count, = [found.committed for found in counters if found.key.metric.name == 'taken']
   lines = written()
   print(f'state {result.state} taken {count} written {len(lines)} different {len(set(lines))}')
+  print(f'watermarks {len(ages)} within {max(ages):.0f} s stages {len(running)}')
 
 
 if __name__ == '__main__':

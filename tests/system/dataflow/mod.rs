@@ -63,15 +63,20 @@ fn famous_failures_fail_here_and_are_as_always_on_direct_runner() -> Result<()> 
     Ok(())
 }
 
-/// The words of the line that a streaming job's program ends with.
+/// The words of the line that a streaming job's program ends with, once it has told how far event time had come.
 fn stream(how: &str) -> Result<Vec<String>> {
     let finished = exec(&format!("$PYTHON $PROGRAMS/streaming.py {how} {PLACE}"))?;
-    let line = finished
-        .output
-        .lines()
-        .find(|line| line.starts_with("state "));
-    let line = line.with_context(|| finished.output.clone())?;
-    Ok(line.split(' ').map(str::to_owned).collect())
+    let words = |start: &str| {
+        let mut lines = finished.output.lines();
+        let line = lines.find(|line| line.starts_with(start));
+        let line = line.with_context(|| finished.output.clone())?;
+        anyhow::Ok(line.split(' ').map(str::to_owned).collect::<Vec<_>>())
+    };
+    let watermarks = words("watermarks ")?;
+    let [count, seconds, stages] =
+        [1, 3, 6].map(|index| watermarks[index].parse().unwrap_or(0_u32));
+    ensure!(count > 0 && seconds < 60 && stages > 0, "{watermarks:?}");
+    words("state ")
 }
 
 #[test]

@@ -40,7 +40,13 @@ fn count_of(line: &str) -> Result<u64> {
 #[test]
 fn python() -> Result<()> {
     let output = counts_words(&format!("$PYTHON $PROGRAMS/word_count.py {PLACE}"), "Split")?;
-    for text in ["state DONE", "watched", "ElementCount"] {
+    for text in [
+        "state DONE",
+        "watched",
+        "ElementCount",
+        "TotalVcpuTime",
+        "TotalShuffleDataProcessed",
+    ] {
         ensure!(output.contains(text), "no {text:?} in:\n{output}");
     }
     Ok(())

@@ -29,7 +29,8 @@ impl Run {
             }
             Action::CommitBundle { bundle } => self.commit(bundle),
             Action::DiscardBundle { bundle } => {
-                self.metrics.discard(bundle);
+                self.watch.discarded(bundle);
+                self.seen.metrics.discard(bundle);
                 if let Some(task) = self.tasks.remove(&bundle) {
                     task.abort.abort();
                 }
@@ -53,6 +54,7 @@ impl Run {
     }
 
     pub(super) fn start_bundle(&mut self, bundle: Bundle) {
+        self.watch.started(&bundle);
         let id = bundle.id;
         let context = self.context.clone();
         let reports = self.reports.clone();
@@ -101,7 +103,12 @@ impl Run {
         let Some(staged) = self.staged.remove(&bundle) else {
             return;
         };
-        self.metrics.commit(bundle);
+        self.seen.metrics.commit(bundle);
+        self.watch.committed(bundle);
+        for (stage, handles) in &staged.effects.deliveries {
+            let bytes = handles.iter().map(|handle| handle.bytes).sum();
+            self.watch.delivered(*stage, bytes);
+        }
         if staged.effects.finalize
             && let Some(ran_on) = staged.ran_on.clone()
         {

@@ -4,11 +4,13 @@ mod actions;
 mod fault;
 mod listener;
 mod losses;
+mod progress;
 mod run;
 mod scaling;
+mod usage;
 mod workers;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use dataflume_engine::autoscale::ScalingLimits;
@@ -18,15 +20,18 @@ use dataflume_harness::pool::{Instance, WorkerPool};
 use dataflume_harness::{ArtifactSource, FnApi};
 use dataflume_proto::fn_execution::ProvisionInfo;
 use dataflume_proto::pipeline::{ArtifactInformation, MonitoringInfo};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 pub use listener::{Importance, JobListener, WorkersPhase};
+pub use progress::{RunningBundle, StageProgress};
 pub use scaling::ScalingEvent;
+pub use usage::Usage;
 
 use crate::data::cut::CutOptions;
 use crate::data::{DataError, DataOptions};
 use crate::metrics::JobMetrics;
 pub(crate) use run::{Report, now};
+use usage::Meter;
 
 /// What is to be run, and where.
 pub struct JobSpec {
@@ -89,7 +94,16 @@ impl Default for DriverOptions {
 pub struct JobHandle {
     reports: mpsc::UnboundedSender<Report>,
     outcome: watch::Receiver<Option<JobOutcome>>,
+    seen: Seen,
+}
+
+/// What can be seen of a job from outside.
+#[derive(Debug, Clone, Default)]
+struct Seen {
     metrics: Arc<JobMetrics>,
+    meter: Meter,
+    /// How far the stages were when the job ended.
+    last: Arc<OnceLock<Vec<StageProgress>>>,
 }
 
 impl JobHandle {
@@ -107,7 +121,25 @@ impl JobHandle {
 
     /// Attempted and committed metrics so far.
     pub fn metrics(&self) -> (Vec<MonitoringInfo>, Vec<MonitoringInfo>) {
-        self.metrics.query()
+        self.seen.metrics.query()
+    }
+
+    /// What the job has used so far.
+    pub fn usage(&self) -> Usage {
+        self.seen.meter.read()
+    }
+
+    /// How far the job's stages are, in the plan's order; after its end, how far they came.
+    pub async fn stages(&self) -> Vec<StageProgress> {
+        if self.seen.last.get().is_none() {
+            let (answer, asked) = oneshot::channel();
+            self.reports.send(Report::Look(answer)).ok();
+            // There is no answer if the job ends at this moment.
+            if let Ok(stages) = asked.await {
+                return stages;
+            }
+        }
+        self.seen.last.get().cloned().unwrap_or_default()
     }
 
     /// Resolves when the job has ended and nothing of it is left.
@@ -131,7 +163,7 @@ pub fn start(
     options: DriverOptions,
     listener: Arc<dyn JobListener>,
 ) -> Result<JobHandle, DataError> {
-    let metrics = Arc::new(JobMetrics::default());
+    let seen = Seen::default();
     let scratch = spec.instance.job_scratch(&spec.id);
     std::fs::create_dir_all(&scratch).map_err(|source| DataError::Spill {
         action: "make the folder of",
@@ -148,7 +180,7 @@ pub fn start(
         options,
         data,
         listener,
-        metrics.clone(),
+        seen.clone(),
         reports.clone(),
     )?;
     tokio::spawn(async move {
@@ -158,6 +190,6 @@ pub fn start(
     Ok(JobHandle {
         reports,
         outcome,
-        metrics,
+        seen,
     })
 }

@@ -10,16 +10,16 @@ use dataflume_harness::{FnApi, Worker};
 use dataflume_model::ids::{BundleId, EnvironmentId, WorkerId};
 use dataflume_model::time::ProcessingTime;
 use rustc_hash::FxHashMap;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::fault::FaultSwitch;
+use super::progress::{StageProgress, Watch};
 use super::workers::{StartFailure, Workers};
-use super::{DriverOptions, Importance, JobListener, JobSpec, WorkersPhase};
+use super::{DriverOptions, Importance, JobListener, JobSpec, Seen, WorkersPhase};
 use crate::bundle::sdk::Live;
 use crate::bundle::{BundleContext, Staged};
 use crate::data::{DataError, DataOptions};
-use crate::metrics::JobMetrics;
 
 /// How long an ended job's workers are kept for the finalization of its last bundles.
 const FINALIZATION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -53,6 +53,8 @@ pub(crate) enum Report {
     },
     Drain,
     Cancel,
+    /// How far the job is, is to be told.
+    Look(oneshot::Sender<Vec<StageProgress>>),
 }
 
 impl std::fmt::Debug for Report {
@@ -74,7 +76,8 @@ pub(super) struct Run {
     pub(super) finalizations: JoinSet<()>,
     pub(super) reports: mpsc::UnboundedSender<Report>,
     pub(super) listener: Arc<dyn JobListener>,
-    pub(super) metrics: Arc<JobMetrics>,
+    pub(super) seen: Seen,
+    pub(super) watch: Watch,
     pub(super) spec: Arc<JobSpec>,
     pub(super) start_failures: u32,
     pub(super) idle_losses: u32,
@@ -105,19 +108,20 @@ impl Run {
         options: DriverOptions,
         data: DataOptions,
         listener: Arc<dyn JobListener>,
-        metrics: Arc<JobMetrics>,
+        seen: Seen,
         reports: mpsc::UnboundedSender<Report>,
     ) -> Result<Self, DataError> {
         let spec = Arc::new(spec);
         let limits = spec.environments.iter().map(|each| each.scaling);
         let scalers = limits.map(Autoscaler::new).collect();
-        let context = BundleContext::new(&spec.plan, &options, data, metrics.clone())?;
+        let context = BundleContext::new(&spec.plan, &options, data, seen.metrics.clone())?;
         let workers = Workers::new(
             spec.clone(),
             fn_api,
             listener.clone(),
             reports.clone(),
             options.worker_ready_timeout,
+            seen.meter.clone(),
         );
         Ok(Self {
             engine: Engine::new(&spec.plan, options.engine),
@@ -130,7 +134,8 @@ impl Run {
             finalizations: JoinSet::new(),
             reports,
             listener,
-            metrics,
+            watch: Watch::new(&spec.plan, seen.meter.clone()),
+            seen,
             spec,
             start_failures: 0,
             idle_losses: 0,
@@ -142,7 +147,7 @@ impl Run {
         })
     }
 
-    /// Runs the job to its end, and cleans up after it.
+    /// Runs the job to its end, tells how far it came, and cleans up after it.
     pub(super) async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Report>) -> JobOutcome {
         let pools = self.spec.environments.iter().enumerate();
         let wanted: Vec<(EnvironmentId, u32)> = pools
@@ -177,7 +182,12 @@ impl Run {
                 }
             }
             self.scale(now());
+            self.watch.look(&self.engine);
         };
+        // Nobody else sets it.
+        let _ = self.seen.last.set(self.watch.progress(&self.engine));
+        // Who asks from now on is told what was last.
+        drop(inbox);
         self.clean_up().await;
         outcome
     }
@@ -263,6 +273,10 @@ impl Run {
             Report::SplitRefused { bundle } => self.tell(Input::SplitRefused { bundle }),
             Report::Drain => self.tell(Input::Drain),
             Report::Cancel => self.tell(Input::Cancel),
+            Report::Look(answer) => {
+                // Whoever asked may be gone.
+                let _ = answer.send(self.watch.progress(&self.engine));
+            }
         }
     }
 

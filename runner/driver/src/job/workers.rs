@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::run::Report;
+use super::usage::Meter;
 use super::{JobListener, JobSpec};
 
 /// How long a worker whose connection broke is given to say why, by ending.
@@ -36,6 +37,7 @@ struct Context {
     listener: Arc<dyn JobListener>,
     reports: mpsc::UnboundedSender<Report>,
     ready_timeout: Duration,
+    meter: Meter,
 }
 
 /// Why a worker never became ready.
@@ -53,6 +55,7 @@ impl Workers {
         listener: Arc<dyn JobListener>,
         reports: mpsc::UnboundedSender<Report>,
         ready_timeout: Duration,
+        meter: Meter,
     ) -> Self {
         Self {
             context: Arc::new(Context {
@@ -61,6 +64,7 @@ impl Workers {
                 listener,
                 reports,
                 ready_timeout,
+                meter,
             }),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -164,6 +168,7 @@ impl Context {
             environment: proto.clone(),
             scratch: self.spec.instance.worker_scratch(&self.spec.id, &worker_id),
         };
+        let _there = self.meter.worker();
         let mut started = tokio::select! {
             started = environments.pool.start_worker(spec) => {
                 started.map_err(|error| lasting(error.to_string()))?

@@ -3,6 +3,9 @@
 //! Every metric is given twice: marked as tentative with what all attempts came to, and without the
 //! mark with what was committed. SDKs fail on, or drop, one that has only one of them.
 
+mod field;
+mod resources;
+
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
@@ -13,8 +16,9 @@ use serde_json::{Map, Value, json};
 
 use super::body::Query;
 use super::errors::ApiError;
-use super::times;
+use super::{times, view};
 use crate::jobs::{Job, JobMetrics};
+use field::{Field, field, mean};
 
 /// The origin of what Dataflow itself measures.
 const SERVICE: &str = "dataflow/v1b3";
@@ -27,6 +31,17 @@ struct Name {
     context: BTreeMap<&'static str, String>,
 }
 
+impl Name {
+    /// One that Dataflow itself measures.
+    fn of_service(name: impl Into<String>, context: BTreeMap<&'static str, String>) -> Self {
+        Self {
+            origin: SERVICE,
+            name: name.into(),
+            context,
+        }
+    }
+}
+
 /// What is known of a metric.
 #[derive(Default)]
 struct Values {
@@ -34,16 +49,8 @@ struct Values {
     committed: Option<Field>,
 }
 
-/// The field of `MetricUpdate` that a value goes into.
-struct Field {
-    name: &'static str,
-    value: Value,
-    /// What it is before anything was counted.
-    nothing: Value,
-}
-
 /// The job's metrics.
-pub(super) fn list(job: &Job, query: &Query) -> Result<Value, ApiError> {
+pub(super) async fn list(job: &Job, query: &Query) -> Result<Value, ApiError> {
     let start = query.get("startTime");
     let start = start
         .map(|text| times::parse("startTime", text))
@@ -54,7 +61,14 @@ pub(super) fn list(job: &Job, query: &Query) -> Result<Value, ApiError> {
         false => SystemTime::now(),
     };
     let metrics = match start.is_none_or(|start| time >= start) {
-        true => collect(&job.metrics(), job.pipeline()),
+        true => {
+            let mut all = collect(&job.metrics(), job.pipeline());
+            all.extend(resources::used(job));
+            if view::is_streaming(job) {
+                all.extend(resources::watermarks(&job.stages().await));
+            }
+            all
+        }
         // Nothing has changed since.
         false => BTreeMap::new(),
     };
@@ -113,20 +127,6 @@ fn updates(name: &Name, values: Values, time: &str) -> Vec<Value> {
         .into()
 }
 
-impl Field {
-    fn new(name: &'static str, value: Value, nothing: Value) -> Self {
-        Self {
-            name,
-            value,
-            nothing,
-        }
-    }
-
-    fn before(&self) -> Self {
-        Self::new(self.name, self.nothing.clone(), self.nothing.clone())
-    }
-}
-
 fn translate(info: &MonitoringInfo, outputs: &BTreeMap<&str, Output<'_>>) -> Option<(Name, Field)> {
     let cell = Cell::decode(&info.r#type, &info.payload).ok()?;
     let name = match info.urn.as_str() {
@@ -165,14 +165,11 @@ fn service(
         user_name,
         index,
     } = output;
-    Some(Name {
-        origin: SERVICE,
-        name: name.to_owned(),
-        context: BTreeMap::from([
-            ("original_name", format!("{transform}-out{index}")),
-            ("output_user_name", format!("{user_name}-out{index}")),
-        ]),
-    })
+    let context = BTreeMap::from([
+        ("original_name", format!("{transform}-out{index}")),
+        ("output_user_name", format!("{user_name}-out{index}")),
+    ]);
+    Some(Name::of_service(name, context))
 }
 
 /// Which transform writes a PCollection, and as the how manieth of its outputs.
@@ -198,64 +195,6 @@ fn outputs(pipeline: &Pipeline) -> BTreeMap<&str, Output<'_>> {
         }
     }
     found
-}
-
-fn mean(cell: &Cell) -> Option<Value> {
-    match cell {
-        Cell::DistributionInt64(distribution) => {
-            let sum = distribution.of?.sum;
-            (distribution.count > 0).then(|| (sum / distribution.count).into())
-        }
-        _ => None,
-    }
-}
-
-fn field(cell: &Cell) -> Option<Field> {
-    Some(match cell {
-        Cell::SumInt64(sum) => Field::new("scalar", (*sum).into(), 0.into()),
-        Cell::SumDouble(sum) => Field::new("scalar", json!(sum), 0.into()),
-        Cell::DistributionInt64(distribution) => {
-            let of = distribution.of?;
-            distribution_field(
-                distribution.count,
-                of.sum.into(),
-                of.min.into(),
-                of.max.into(),
-            )
-        }
-        Cell::DistributionDouble(distribution) => {
-            let of = distribution.of?;
-            distribution_field(
-                distribution.count,
-                json!(of.sum),
-                json!(of.min),
-                json!(of.max),
-            )
-        }
-        Cell::LatestInt64(latest) => gauge(latest.timestamp_ms, latest.value.into()),
-        Cell::LatestDouble(latest) => gauge(latest.timestamp_ms, json!(latest.value)),
-        Cell::SetString(set) => Field::new("set", json!(set), json!([])),
-        // This API has no form for the others.
-        _ => return None,
-    })
-}
-
-fn distribution_field(count: i64, sum: Value, min: Value, max: Value) -> Field {
-    Field::new(
-        "distribution",
-        json!({"count": count, "sum": sum, "min": min, "max": max}),
-        json!({"count": 0, "sum": 0, "min": 0, "max": 0}),
-    )
-}
-
-fn gauge(timestamp_ms: i64, value: Value) -> Field {
-    let since = u64::try_from(timestamp_ms).unwrap_or_default();
-    let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(since);
-    Field::new(
-        "gauge",
-        json!({"value": value, "timestamp": times::text(time)}),
-        json!({}),
-    )
 }
 
 #[cfg(test)]
