@@ -2,12 +2,17 @@
 //! says so and runs nothing.
 //!
 //! They are the same word counts as everywhere. A container has files of its own, so the folders of the text and of the
-//! output are shown to it, under the paths that they have here.
+//! output are shown to it, under the paths that they have here. A job that is written for Dataflow needs none: it reads and writes
+//! buckets, which its containers find as its submitter does.
 
 use std::process::{Command, ExitCode};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use dataflume_tests::{Emulator, EmulatorOptions, Environment, Pipeline, Prepared, Sdk, expect};
+use dataflume_tests::{
+    Emulator, EmulatorOptions, Environment, Pipeline, Prepared, Sdk, emulator_program, expect,
+    run_within, workspace,
+};
 
 /// The images, as `cargo xtask sdk-image` names them.
 const IMAGES: [(Sdk, &str); 3] = [
@@ -15,6 +20,16 @@ const IMAGES: [(Sdk, &str); 3] = [
     (Sdk::Java, "dataflume-test/beam_java_sdk:2.65.0"),
     (Sdk::Go, "dataflume-test/beam_go_sdk:2.77.0"),
 ];
+
+/// How long the Dataflow job may take, on a machine under load.
+const LIMIT: Duration = Duration::from_secs(240);
+
+/// A Dataflow job from bucket to bucket.
+const DATAFLOW: &str = "
+    $PYTHON $PROGRAMS/objects.py put $TEXT my-bucket kinglear.txt
+    $GO_PROGRAMS/dataflow {dataflow-options:go} --worker_binary=$GO_PROGRAMS/dataflow \
+        --worker_harness_container_image=$IMAGE --input=gs://my-bucket/kinglear.txt --output=gs://my-bucket/out
+    $PYTHON $PROGRAMS/objects.py show my-bucket out";
 
 fn main() -> ExitCode {
     if !docker(&["info"]) {
@@ -27,14 +42,20 @@ fn main() -> ExitCode {
             println!("SKIPPED: there is no image {image}: cargo xtask sdk-image makes it");
             continue;
         }
-        match counts_words(sdk, image) {
-            Ok(()) => {
-                println!("test {image} ... ok");
-                passed += 1;
-            }
-            Err(error) => {
-                println!("test {image} ... FAILED\n{error:#}");
-                failed += 1;
+        let mut outcomes = vec![("job service", counts_words(sdk, image))];
+        if matches!(sdk, Sdk::Go) {
+            outcomes.push(("dataflow", counts_words_on_dataflow(image)));
+        }
+        for (door, outcome) in outcomes {
+            match outcome {
+                Ok(()) => {
+                    println!("test {image} by {door} ... ok");
+                    passed += 1;
+                }
+                Err(error) => {
+                    println!("test {image} by {door} ... FAILED\n{error:#}");
+                    failed += 1;
+                }
             }
         }
     }
@@ -71,6 +92,30 @@ fn counts_words(sdk: Sdk, image: &str) -> Result<()> {
     );
     emulator.check_nothing_left()?;
     emulator.stop()
+}
+
+/// The same by Dataflow's API. The images have no Google libraries for Python, which Beam's own have: Go needs none.
+fn counts_words_on_dataflow(image: &str) -> Result<()> {
+    let prepared = Prepared::get();
+    let mut command = Command::new(emulator_program());
+    command
+        .args(["exec", "--workers", "docker", "--", "sh", "-ec", DATAFLOW])
+        .env("PYTHON", &prepared.python)
+        .env("PROGRAMS", workspace().join("tests/pipelines/dataflow"))
+        .env("GO_PROGRAMS", &prepared.go_programs)
+        .env("TEXT", &prepared.text)
+        .env("IMAGE", image);
+    let finished = run_within(&mut command, LIMIT)?;
+    ensure!(finished.success, "{}", finished.output);
+    let mut lines: Vec<_> = finished.output.lines().collect();
+    lines.sort_unstable();
+    for line in expect::word_counts(&prepared.text)? {
+        let found = lines.binary_search(&line.as_str()).is_ok();
+        ensure!(found, "no {line:?} in:\n{}", finished.output);
+    }
+    let left = containers_of(image)?;
+    ensure!(left.is_empty(), "a container is left: {left}");
+    Ok(())
 }
 
 /// The containers of an image, also those that have ended.
