@@ -165,16 +165,20 @@ proptest! {
         }
         let spec = GroupSpec::new("group", codec(), windowing, &Coder::Bytes);
         let chunks = || elements.chunks(5).map(|chunk| Ok::<_, DataError>(encode(chunk)));
-        prop_assert_eq!(&grouped(&spec, chunks()), &expected);
-        // With runs on disk.
+        prop_assert_eq!(&grouped(&spec, 0, chunks()), &expected);
+        // Part by part.
+        prop_assert_eq!(&grouped(&spec, 4 << 20, chunks()), &expected);
+        // With parts or runs on disk.
         let spec = spec.limited_to(400, usize::MAX);
-        prop_assert_eq!(grouped(&spec, chunks()), expected);
+        prop_assert_eq!(&grouped(&spec, 4 << 20, chunks()), &expected);
+        prop_assert_eq!(grouped(&spec, 0, chunks()), expected);
     }
 }
 
 /// Key and window start -> sorted values.
 fn grouped(
     spec: &GroupSpec,
+    input_bytes: u64,
     chunks: impl Iterator<Item = Result<Bytes, DataError>>,
 ) -> BTreeMap<(u8, i64), Vec<Vec<u8>>> {
     let output = WindowedCodec::new(
@@ -184,7 +188,7 @@ fn grouped(
     let mut found = BTreeMap::new();
     let (_folder, store) = store(1 << 20);
     let sessions = WindowFn::Sessions { gap_ms: 10 };
-    let rests = group_at_end(spec, &store, &sessions, chunks, &mut |chunk| {
+    let rests = group_at_end(spec, &store, &sessions, input_bytes, chunks, &mut |chunk| {
         for element in output.iter(&chunk) {
             let element = element.unwrap();
             let Some(Ok(Window::Interval { start, end })) = element.windows().next() else {
@@ -228,7 +232,7 @@ fn sessions_are_merged_key_by_key() {
     ];
     let spec = GroupSpec::new("group", codec(), windowing, &Coder::Bytes);
     let chunks = || elements.chunks(1).map(|chunk| Ok(encode(chunk)));
-    let found = grouped(&spec, chunks());
+    let found = grouped(&spec, 0, chunks());
     let expected = BTreeMap::from([
         ((1, 0), vec![vec![1], vec![2]]),
         ((1, 50), vec![vec![3]]),
@@ -236,7 +240,10 @@ fn sessions_are_merged_key_by_key() {
     ]);
     assert_eq!(found, expected);
     // With a run on disk for each element.
-    assert_eq!(grouped(&spec.limited_to(0, usize::MAX), chunks()), expected);
+    assert_eq!(
+        grouped(&spec.limited_to(0, usize::MAX), 0, chunks()),
+        expected
+    );
 }
 
 /// One key has more values than travel with it, and than its grouping may hold.
@@ -260,7 +267,7 @@ fn the_rest_of_a_large_group_can_be_asked_for() {
     });
     let mut groups = Vec::new();
     let none = WindowFn::Global;
-    let rests = group_at_end(&spec, &store, &none, chunks, &mut |chunk| {
+    let rests = group_at_end(&spec, &store, &none, 0, chunks, &mut |chunk| {
         groups.push(chunk);
         Ok(())
     });

@@ -30,14 +30,21 @@ pub(super) fn at_end(
     let spec = GroupSpec::new(&stage.name, codec, group.windowing.clone(), coder)
         .limited_to(context.grouping_bytes, LARGE_GROUP_BYTES);
     let mut cutter = context.cutter(output);
-    let input = chunks(context, bundle);
+    let (input_bytes, input) = (bytes(bundle), chunks(context, bundle));
     let rests = with_merger(context, group, |merger| {
         let emit = &mut |chunk| cutter.push(chunk);
-        group_at_end(&spec, &context.data, merger, input, emit).map_err(data_failure)
+        group_at_end(&spec, &context.data, merger, input_bytes, input, emit).map_err(data_failure)
     })?;
     let mut staged = finish(context, [cutter])?;
     staged.rests = rests;
     Ok(staged)
+}
+
+fn bytes(bundle: &Bundle) -> u64 {
+    match &bundle.work {
+        Work::Elements(pieces) => pieces.iter().map(|piece| piece.handle.bytes).sum(),
+        _ => 0,
+    }
 }
 
 /// A step of the trigger machine.

@@ -1,13 +1,14 @@
 //! GroupByKey at the end of a bounded input: one pane per key and window.
 //!
-//! The input of one grouping is a key group. [`table`] indexes its elements where they lie, without
-//! copying them. What outgrows the memory given to a grouping is written to disk as a sorted [`run`];
+//! The input of one grouping is a key group or some. A large one is [cut into parts](partition) first.
+//! [`table`] indexes elements where they lie, without copying them. What outgrows the memory given to a grouping is written to disk as a sorted [`run`];
 //! in the end the runs are [merged](merge) as they are read. [`emit`] writes the groups: one whose
 //! values are too many to travel with it leaves the rest in the store, for the SDK to ask for page by
 //! page.
 
 mod emit;
 mod merge;
+mod partition;
 mod run;
 mod table;
 
@@ -119,8 +120,8 @@ pub enum GroupError {
     },
 }
 
-/// Groups all of the input. Gives the ids under which the rests of large groups are in the store; on
-/// an error there are none.
+/// Groups all of the input, of about `input_bytes` in all. Gives the ids under which the rests of large
+/// groups are in the store; on an error there are none.
 ///
 /// # Errors
 /// Those of the input and of `emit`, elements that do not decode, windows that do not merge, and a disk
@@ -129,9 +130,30 @@ pub fn group_at_end(
     spec: &GroupSpec,
     store: &Arc<DataStore>,
     merger: &dyn WindowMerger,
+    input_bytes: u64,
     input: impl IntoIterator<Item = Result<Bytes, DataError>>,
     emit: &mut dyn FnMut(Bytes) -> Result<(), DataError>,
 ) -> Result<Vec<DataId>, GroupError> {
+    let mut out = Emitter::new(spec, store, emit);
+    match partition::parts(input_bytes) {
+        1 => group(spec, store, merger, input, &mut out)?,
+        parts => {
+            for part in partition::partition(spec, store, parts, input)? {
+                group(spec, store, merger, part, &mut out)?;
+            }
+        }
+    }
+    Ok(out.finish()?)
+}
+
+/// Groups what fits a cache, unless a key has very many values.
+fn group(
+    spec: &GroupSpec,
+    store: &Arc<DataStore>,
+    merger: &dyn WindowMerger,
+    input: impl IntoIterator<Item = Result<Bytes, DataError>>,
+    out: &mut Emitter<'_>,
+) -> Result<(), GroupError> {
     let mut table = Table::default();
     let mut runs = Vec::new();
     let mut offset = 0;
@@ -144,12 +166,10 @@ pub fn group_at_end(
             runs.push(Run::spill(spec, store, std::mem::take(&mut table))?);
         }
     }
-    let mut out = Emitter::new(spec, store, emit);
     if runs.is_empty() && !spec.merges() {
-        table.emit(&mut out)?;
+        table.emit(out)
     } else {
         runs.push(Run::keep(spec, store, table)?);
-        merge::merge(spec, merger, runs, &mut out)?;
+        merge::merge(spec, merger, runs, out)
     }
-    Ok(out.finish()?)
 }
