@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use bytesize::ByteSize;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use dataflume_driver::job::DriverOptions;
 use dataflume_harness::pool::WorkerChoice;
@@ -96,6 +97,10 @@ pub(super) struct Options {
     /// How many jobs run at once; those beyond are queued.
     #[arg(long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..))]
     max_running_jobs: u32,
+    /// How much memory the elements of a job may take in the emulator, such as 256MiB or 2GB; what is
+    /// more goes to disk, compressed. State and side inputs are in memory, and not counted.
+    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = memory_budget)]
+    memory_budget: ByteSize,
     /// A folder of this machine that workers in containers see, as absolute paths. May be repeated.
     #[arg(long, value_name = "HOST:CONTAINER[:ro]", value_parser = docker_volume)]
     pub(super) docker_volume: Vec<String>,
@@ -141,6 +146,7 @@ impl Options {
     pub(super) fn driver(&self) -> DriverOptions {
         let mut driver = DriverOptions {
             fail_every_nth_bundle: self.fail_every_nth_bundle,
+            memory_budget_bytes: self.memory_budget.as_u64(),
             ..DriverOptions::default()
         };
         if let Some(elements) = self.max_bundle_elements {
@@ -188,6 +194,16 @@ fn log_level(text: &str) -> Result<Targets, String> {
         Some(unclear) => Err(format!("{unclear:?} is neither a level nor MODULE=LEVEL")),
         None => text.parse().map_err(|error: ParseError| error.to_string()),
     }
+}
+
+/// What is on its way between disk, workers and bundles needs some room.
+fn memory_budget(text: &str) -> Result<ByteSize, String> {
+    const LEAST: ByteSize = ByteSize::mib(16);
+    let size: ByteSize = text.parse()?;
+    if size < LEAST {
+        return Err(format!("it has to be at least {LEAST}"));
+    }
+    Ok(size)
 }
 
 fn processors() -> u32 {
@@ -252,6 +268,8 @@ mod tests {
             "start --log-level loud",
             "start --workers magic",
             "start --num-workers 0",
+            "start --memory-budget 15MiB",
+            "start --memory-budget much",
             "start --max-bundle-elements 0",
             "start --fail-every-nth-bundle 0",
             "start --docker-volume /tmp",

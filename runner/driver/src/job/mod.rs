@@ -33,6 +33,8 @@ use crate::metrics::JobMetrics;
 pub(crate) use run::{Report, now};
 use usage::Meter;
 
+use crate::bundle::GROUPING_SHARE;
+
 /// What is to be run, and where.
 pub struct JobSpec {
     /// Unique for as long as the server runs: part of worker ids.
@@ -69,7 +71,8 @@ pub struct DriverOptions {
     pub engine: EngineConfig,
     /// How outputs are cut.
     pub cut: CutOptions,
-    /// Shuffle data is held in memory up to this many bytes, and on disk beyond.
+    /// Elements are held in memory up to this many bytes, those being grouped among them, and on disk
+    /// beyond.
     pub memory_budget_bytes: u64,
     /// The first attempt of every so many bundles fails though it succeeded: a test of all else.
     pub fail_every_nth_bundle: Option<u64>,
@@ -153,6 +156,11 @@ impl JobHandle {
     }
 }
 
+/// The part of the memory budget that groupings need while they run.
+fn grouping_bytes(options: &DriverOptions) -> u64 {
+    u64::from(options.engine.runner_slots) * (options.memory_budget_bytes / GROUPING_SHARE)
+}
+
 /// Starts a job. Must be called within a tokio runtime.
 ///
 /// # Errors
@@ -171,7 +179,9 @@ pub fn start(
         source,
     })?;
     let mut data = DataOptions::new(&scratch);
-    data.memory_budget_bytes = options.memory_budget_bytes;
+    data.memory_budget_bytes = options
+        .memory_budget_bytes
+        .saturating_sub(grouping_bytes(&options));
     let (reports, inbox) = mpsc::unbounded_channel();
     let (ended, outcome) = watch::channel(None);
     let job = run::Run::new(
