@@ -26,7 +26,7 @@ use tracing::debug;
 
 use crate::jobs::{
     Importance, JobControl, JobEvents, JobMetrics, JobRunner, JobSpec, JobState, Refusal, Scaling,
-    StageProgress, Usage, WorkerLogs, WorkerWishes,
+    StageProgress, Usage, WorkerLimits, WorkerLogs, WorkerWishes,
 };
 
 /// How jobs get their workers.
@@ -169,6 +169,7 @@ impl PipelineRunner {
             Scaling::Fixed => ScalingLimits::fixed(initial),
             Scaling::ThroughputBased => ScalingLimits {
                 initial,
+                min: 1,
                 max: most.min(job.workers.max_count.unwrap_or(most)).max(initial),
                 algorithm: Algorithm::ThroughputBased,
             },
@@ -220,16 +221,21 @@ impl JobRunner for PipelineRunner {
     }
 
     fn start(&self, job: JobSpec, events: JobEvents) -> Box<dyn JobControl> {
-        match self.try_start(&job, &events) {
+        let handle = match self.try_start(&job, &events) {
             Ok(handle) => {
                 tokio::spawn(report_end(handle.clone(), events));
-                Box::new(Control(Some(handle)))
+                Some(handle)
             }
             Err(reason) => {
                 events.fail(reason);
-                Box::new(Control(None))
+                None
             }
-        }
+        };
+        let max_workers = self.options.max_workers;
+        Box::new(Control {
+            handle,
+            max_workers,
+        })
     }
 }
 
@@ -242,24 +248,35 @@ async fn report_end(handle: JobHandle, events: JobEvents) {
     }
 }
 
-/// `None`: the job never started.
-struct Control(Option<JobHandle>);
+struct Control {
+    /// `None`: the job never started.
+    handle: Option<JobHandle>,
+    /// What no job gets more than.
+    max_workers: u32,
+}
 
 impl JobControl for Control {
     fn cancel(&self) {
-        if let Some(handle) = &self.0 {
+        if let Some(handle) = &self.handle {
             handle.cancel();
         }
     }
 
     fn drain(&self) {
-        if let Some(handle) = &self.0 {
+        if let Some(handle) = &self.handle {
             handle.drain();
         }
     }
 
+    fn limit_workers(&self, limits: WorkerLimits) {
+        if let Some(handle) = &self.handle {
+            let possible = |count: u32| count.min(self.max_workers);
+            handle.limit_workers(limits.min.map(possible), limits.max.map(possible));
+        }
+    }
+
     fn metrics(&self) -> JobMetrics {
-        let Some(handle) = &self.0 else {
+        let Some(handle) = &self.handle else {
             return JobMetrics::default();
         };
         let (attempted, committed) = handle.metrics();
@@ -270,12 +287,15 @@ impl JobControl for Control {
     }
 
     fn usage(&self) -> Usage {
-        self.0.as_ref().map(JobHandle::usage).unwrap_or_default()
+        self.handle
+            .as_ref()
+            .map(JobHandle::usage)
+            .unwrap_or_default()
     }
 
     fn stages(&self) -> BoxFuture<'_, Vec<StageProgress>> {
         async move {
-            match &self.0 {
+            match &self.handle {
                 Some(handle) => handle.stages().await,
                 None => Vec::new(),
             }

@@ -253,6 +253,21 @@ async fn every_bad_request_is_answered_with_its_error() {
             format!("{existing}?updateMask=runtime_updatable_params.max_num_workers"),
             "{}".into(),
             400,
+            "INVALID_ARGUMENT",
+        ),
+        (
+            Method::PUT,
+            format!("{existing}?updateMask=runtimeUpdatableParams.maxNumWorkers"),
+            json!({"runtimeUpdatableParams": {"maxNumWorkers": 3}}).to_string(),
+            400,
+            // A batch job.
+            "FAILED_PRECONDITION",
+        ),
+        (
+            Method::PUT,
+            format!("{existing}?updateMask=jobMetadata.userDisplayProperties"),
+            "{}".into(),
+            400,
             "FAILED_PRECONDITION",
         ),
         (

@@ -6,7 +6,7 @@ mod common;
 
 use common::rest::{JOBS, PIPELINE_URL, Rest, job};
 use common::{TestServer, pipeline, state, submit, within};
-use dataflume::jobs::{Importance, JobState};
+use dataflume::jobs::{Importance, JobState, WorkerLimits};
 use dataflume_proto::job::job_state::Enum as WireState;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -299,4 +299,44 @@ async fn streaming_jobs_are_drained_and_batch_jobs_are_not() {
             break;
         }
     }
+}
+
+#[tokio::test]
+async fn a_streaming_jobs_number_of_workers_is_limited_as_it_runs() {
+    let server = TestServer::start().await;
+    let rest = Rest::staged(&server).await;
+    let mut job = job("streaming");
+    job["type"] = json!("JOB_TYPE_STREAMING");
+    let (_, answer) = rest.create(&job).await;
+    let id = answer["id"].as_str().unwrap();
+    server.runner.job(id).events().state(JobState::Running);
+    let change = async |fields: &str, params: Value| {
+        let path = format!("{JOBS}/{id}?updateMask={fields}");
+        let body = json!({"runtimeUpdatableParams": params}).to_string();
+        rest.send(Method::PUT, &path, body).await
+    };
+    let (max, min) = (
+        "runtime_updatable_params.max_num_workers",
+        "runtimeUpdatableParams.minNumWorkers",
+    );
+    let (status, answer) = change(max, json!({"maxNumWorkers": 5, "minNumWorkers": 9})).await;
+    assert_eq!(status, 200, "{answer}");
+    // What the mask does not name is passed over.
+    assert_eq!(
+        answer["runtimeUpdatableParams"],
+        json!({"maxNumWorkers": 5})
+    );
+    let both = format!("{max},{min}");
+    let (status, answer) = change(&both, json!({"maxNumWorkers": 4, "minNumWorkers": 2})).await;
+    assert_eq!(status, 200, "{answer}");
+    let expected = WorkerLimits {
+        min: Some(2),
+        max: Some(4),
+    };
+    assert_eq!(server.runner.job(id).limits(), Some(expected));
+    let (status, _) = change(min, json!({"minNumWorkers": 6})).await;
+    assert_eq!(status, 400, "fewer at most than at least");
+    let shown = rest.get(&format!("{JOBS}/{id}")).await;
+    let limits = json!({"maxNumWorkers": 4, "minNumWorkers": 2});
+    assert_eq!(shown["runtimeUpdatableParams"], limits);
 }

@@ -4,8 +4,10 @@
 
 mod common;
 
-use common::{BUCKET, backends, id};
-use dataflume_storage::{ErrorCode, Preconditions, PutOptions, ReadOptions};
+use common::{BUCKET, Backend, backends, id};
+use dataflume_storage::{
+    CopyOptions, ErrorCode, ListRequest, Preconditions, PutOptions, ReadOptions,
+};
 use futures::future::join_all;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -138,11 +140,73 @@ async fn a_sweep_disturbs_no_writer() {
         for writer in writers.await.unwrap() {
             writer.unwrap();
         }
-        let names = backend.names().await;
+        let names = current_names(&backend).await;
         assert_eq!(names.len(), 24);
         for name in names {
             assert_eq!(backend.text(&name).await, name);
         }
         assert!(backend.store.bucket(BUCKET).await.is_ok());
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_object_is_moved_once_whoever_wants_it() {
+    for backend in backends().await {
+        backend.put("source", "moved").await;
+        let moves = (0..8).map(|index| {
+            let (store, source, destination) = (
+                backend.store.clone(),
+                id("source"),
+                id(&format!("destination-{index}")),
+            );
+            tokio::spawn(async move {
+                store
+                    .rename(&source, &destination, CopyOptions::default())
+                    .await
+            })
+        });
+        let outcomes = join_all(moves).await;
+        let moved: Vec<_> = outcomes
+            .into_iter()
+            .filter_map(|moved| moved.unwrap().ok())
+            .collect();
+        assert_eq!(moved.len(), 1);
+        let names = current_names(&backend).await;
+        assert_eq!(names, [moved[0].id.name.clone()]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn moves_against_each_other_end_and_lose_nothing() {
+    for backend in backends().await {
+        backend.put("a", "one").await;
+        for _ in 0..20 {
+            let rename = |from: &'static str, to: &'static str| {
+                let store = backend.store.clone();
+                tokio::spawn(async move {
+                    store
+                        .rename(&id(from), &id(to), CopyOptions::default())
+                        .await
+                })
+            };
+            let (there, back) = tokio::join!(rename("a", "b"), rename("b", "a"));
+            // Either may come first, and the other one finds the object or does not.
+            let moved = [there.unwrap(), back.unwrap()]
+                .into_iter()
+                .flatten()
+                .count();
+            assert!(moved > 0);
+            assert_eq!(current_names(&backend).await.len(), 1);
+            if current_names(&backend).await == ["b"] {
+                rename("b", "a").await.unwrap().unwrap();
+            }
+            assert_eq!(backend.text("a").await, "one");
+        }
+    }
+}
+
+async fn current_names(backend: &Backend) -> Vec<String> {
+    let page = backend.store.list(BUCKET, &ListRequest::default()).await;
+    let objects = page.unwrap().objects.into_iter();
+    objects.map(|object| object.id.name).collect()
 }

@@ -6,6 +6,7 @@ use dataflume_model::time::ProcessingTime;
 fn limits(initial: u32, max: u32) -> ScalingLimits {
     ScalingLimits {
         initial,
+        min: 1,
         max,
         algorithm: Algorithm::ThroughputBased,
     }
@@ -19,6 +20,33 @@ fn first_change(limits: ScalingLimits, load: impl Fn(u64) -> Load) -> Option<(i6
         let change = scaler.look(ProcessingTime(now), &load(look))?;
         Some((now, change))
     })
+}
+
+#[test]
+fn limits_change_while_the_job_runs() {
+    let mut scaler = Autoscaler::new(limits(2, 8));
+    // Below what there must be now: at once.
+    let change = scaler.limit(Some(4), None).unwrap();
+    assert_eq!(
+        (change.from, change.to, change.reason),
+        (2, 4, Reason::Limits)
+    );
+    // No use for so many, but there must be so many.
+    let idle = Load {
+        slots: 1,
+        ..Load::default()
+    };
+    let changes = (0..60).find_map(|look| scaler.look(ProcessingTime(look * 500), &idle));
+    assert_eq!(changes, None);
+    // Above what there may be: at once too, and the smallest number follows.
+    let change = scaler.limit(None, Some(3)).unwrap();
+    assert_eq!((change.from, change.to), (4, 3));
+    assert_eq!(scaler.limit(Some(1), Some(3)), None);
+    let change = (60..120).find_map(|look| scaler.look(ProcessingTime(look * 500), &idle));
+    assert_eq!(change.unwrap().to, 1);
+    // Where the number never changes, limits don't either.
+    let mut fixed = Autoscaler::new(ScalingLimits::fixed(1));
+    assert_eq!(fixed.limit(Some(5), Some(5)), None);
 }
 
 #[test]

@@ -4,8 +4,10 @@
 //! they are first used. Cloud Storage's API serves it to clients, and Dataflow's API reads what
 //! clients staged from the same one, so that both see the same objects at any time.
 
+mod export;
 mod seed;
 
+pub use export::{ExportError, Exported};
 pub use seed::SeedError;
 
 use std::collections::HashSet;

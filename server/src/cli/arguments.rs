@@ -83,6 +83,9 @@ pub(super) struct Options {
     /// stays.
     #[arg(long, value_name = "DIR")]
     seed_buckets: Option<PathBuf>,
+    /// At the end, writes every bucket that clients have used as a folder into this one.
+    #[arg(long, value_name = "DIR")]
+    export_buckets: Option<PathBuf>,
     /// What the container images that jobs name are made of: containers (docker), processes set up
     /// the same way (process), or containers where there is a Docker daemon (auto).
     #[arg(long, value_enum, default_value_t = Workers::Auto)]
@@ -181,6 +184,7 @@ impl Options {
         options.bucket.clone_from(&self.bucket);
         options.auto_create_buckets = self.auto_create_buckets;
         options.seed_buckets.clone_from(&self.seed_buckets);
+        options.export_buckets.clone_from(&self.export_buckets);
         options.max_running_jobs = self.max_running_jobs as usize;
         options
     }

@@ -19,8 +19,19 @@ pub(super) struct JobRequest {
     pub(super) steps_location: Option<String>,
     pub(super) replace_job_id: Option<String>,
     pub(super) created_from_snapshot_id: Option<String>,
+    pub(super) runtime_updatable_params: RuntimeParams,
     pub(super) requested_state: Option<String>,
     pub(super) current_state: Option<String>,
+}
+
+/// What can be changed of a job that runs.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct RuntimeParams {
+    #[serde(deserialize_with = "integer")]
+    pub(super) min_num_workers: Option<u32>,
+    #[serde(deserialize_with = "integer")]
+    pub(super) max_num_workers: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -63,6 +63,15 @@ pub(super) fn job(job: &Job, target: &Target, view: View) -> Value {
     if let Some(started) = started {
         set("startTime", times::text(started.time).into());
     }
+    let limits = job.worker_limits();
+    let params = [("minNumWorkers", limits.min), ("maxNumWorkers", limits.max)];
+    let params: Map<_, _> = params
+        .into_iter()
+        .filter_map(|(name, count)| Some((name.to_owned(), count?.into())))
+        .collect();
+    if !params.is_empty() {
+        set("runtimeUpdatableParams", params.into());
+    }
     if let Some(sdk) = sdk(job) {
         set("jobMetadata", json!({"sdkVersion": sdk}));
     }

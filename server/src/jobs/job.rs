@@ -13,7 +13,7 @@ use super::history::{History, Limits, Listener};
 use super::message::{Importance, JobMessage, WorkersEvent};
 use super::runner::{JobControl, JobMetrics, StageProgress, Usage};
 use super::state::{JobState, StateEvent};
-use super::submission::Submission;
+use super::submission::{Submission, WorkerLimits};
 
 /// The log target of what jobs tell their users, who may read it elsewhere too.
 pub const MESSAGES_TARGET: &str = "job_messages";
@@ -30,6 +30,8 @@ pub struct Job {
     history: Arc<History>,
     control: Mutex<Control>,
     workers: Mutex<Vec<WorkersEvent>>,
+    /// As they were changed while it runs.
+    limits: Mutex<WorkerLimits>,
 }
 
 #[derive(Default)]
@@ -61,6 +63,7 @@ impl Job {
             history: Arc::new(History::new(JobState::Stopped, Limits::default())),
             control: Mutex::default(),
             workers: Mutex::default(),
+            limits: Mutex::default(),
         }
     }
 
@@ -226,6 +229,24 @@ impl Job {
         Ok(self.state())
     }
 
+    /// Changes how many workers it may have from now on, and gives all that was changed so far.
+    pub fn limit_workers(&self, change: WorkerLimits) -> WorkerLimits {
+        let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        limits.min = change.min.or(limits.min);
+        limits.max = change.max.or(limits.max);
+        // One that waits for its turn has no handle: it gets them when it is started.
+        if let Some(handle) = &self.control().handle {
+            handle.limit_workers(change);
+        }
+        *limits
+    }
+
+    /// The limits of its number of workers that were changed since it was submitted.
+    #[must_use]
+    pub fn worker_limits(&self) -> WorkerLimits {
+        *self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// How much memory its pipeline and its description take, about.
     pub(super) fn pipeline_bytes(&self) -> usize {
         self.pipeline_bytes
@@ -247,6 +268,9 @@ impl Job {
             control.handle = Some(handle.clone());
             (control.cancel, control.drain)
         };
+        if self.worker_limits() != WorkerLimits::default() {
+            handle.limit_workers(self.worker_limits());
+        }
         if drain {
             handle.drain();
         }

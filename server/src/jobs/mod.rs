@@ -27,4 +27,4 @@ pub use runner::{
 };
 pub use service::{JobService, Preparation, PrepareRequest, ServiceOptions, Submitted};
 pub use state::{JobState, StateEvent};
-pub use submission::{Scaling, Scope, Submission, WorkerLogs, WorkerWishes};
+pub use submission::{Scaling, Scope, Submission, WorkerLimits, WorkerLogs, WorkerWishes};

@@ -13,7 +13,7 @@ use tracing::warn;
 use super::job::Job;
 use super::message::Importance;
 use super::state::JobState;
-use super::submission::{WorkerLogs, WorkerWishes};
+use super::submission::{WorkerLimits, WorkerLogs, WorkerWishes};
 
 /// Runs jobs.
 pub trait JobRunner: Send + Sync {
@@ -73,6 +73,9 @@ pub trait JobControl: Send + Sync {
     /// Asks the job to stop its sources and end when what they have given is processed. May be
     /// called more than once, and after the job has ended.
     fn drain(&self);
+
+    /// Changes how many workers it may have. May be called after the job has ended.
+    fn limit_workers(&self, limits: WorkerLimits);
 
     /// What was measured so far; after the end of the job, in all.
     fn metrics(&self) -> JobMetrics;

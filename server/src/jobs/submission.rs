@@ -69,6 +69,15 @@ pub struct WorkerWishes {
     pub cores: Option<u32>,
 }
 
+/// How many workers a running job may have. What is absent stays as it was.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WorkerLimits {
+    /// At least.
+    pub min: Option<u32>,
+    /// At most.
+    pub max: Option<u32>,
+}
+
 /// Whether the number of a job's workers changes while it runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Scaling {

@@ -15,7 +15,7 @@ use tracing::warn;
 use super::{DataLocation, ServerError, ServerOptions};
 
 /// The bucket that jobs' artifacts are staged into.
-const STAGING_BUCKET: &str = "dataflume-staging";
+pub(super) const STAGING_BUCKET: &str = "dataflume-staging";
 
 /// How long the end of a server waits for its sweeps.
 const SWEEP_TIMEOUT: Duration = Duration::from_secs(5);

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::buckets::SeedError;
+use crate::buckets::{ExportError, SeedError};
 use crate::http::BindError;
 
 /// Why a server could not start.
@@ -35,6 +35,9 @@ pub enum ServerError {
     /// The buckets can't be filled from the folder.
     #[error("the buckets can't be filled: {0}")]
     Seed(#[from] SeedError),
+    /// The folder to which buckets are to be written can't be made.
+    #[error("buckets could not be exported: {0}")]
+    Export(#[from] ExportError),
     /// The bucket can't be opened.
     #[error("the bucket at {location} can't be opened: {source}")]
     Bucket {

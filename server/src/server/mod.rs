@@ -3,21 +3,21 @@
 mod data;
 mod error;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dataflume_harness::pool::Instance;
 use dataflume_harness::{FnApi, FnApiOptions};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::artifacts::ArtifactStaging;
 use crate::beam::JobApi;
-use crate::buckets::Buckets;
+use crate::buckets::{Buckets, ExportError};
 use crate::dataflow::DataflowApi;
 use crate::http::{self, Connections, Health};
 use crate::jobs::{JobRunner, JobService, ServiceOptions};
 use crate::{gcs, identity};
-use data::Data;
+use data::{Data, STAGING_BUCKET};
 
 pub use error::ServerError;
 
@@ -47,6 +47,8 @@ pub struct ServerOptions {
     pub auto_create_buckets: bool,
     /// A folder whose folders become buckets at the start.
     pub seed_buckets: Option<PathBuf>,
+    /// A folder to which all buckets but the emulator's own are written at the end.
+    pub export_buckets: Option<PathBuf>,
     /// How many jobs run at once; those beyond wait for their turn.
     pub max_running_jobs: usize,
 }
@@ -62,6 +64,7 @@ impl ServerOptions {
             bucket: None,
             auto_create_buckets: true,
             seed_buckets: None,
+            export_buckets: None,
             max_running_jobs: ServiceOptions::default().max_running,
         }
     }
@@ -88,6 +91,7 @@ pub struct Server {
     buckets: Buckets,
     connections: Connections,
     data: Data,
+    export: Option<PathBuf>,
 }
 
 impl Server {
@@ -133,6 +137,13 @@ impl Server {
             let objects = buckets.seed(folder).await?;
             info!(objects, folder = %folder.display(), "buckets filled");
         }
+        if let Some(folder) = &options.export_buckets {
+            // Better now than at the end, with all that was done.
+            std::fs::create_dir_all(folder).map_err(|source| ExportError::Io {
+                path: folder.clone(),
+                source,
+            })?;
+        }
         let dataflow = DataflowApi::new(jobs.clone(), artifacts);
         let apis = gcs::router(buckets.clone())
             .merge(dataflow.router())
@@ -149,6 +160,7 @@ impl Server {
             buckets,
             connections,
             data,
+            export: options.export_buckets,
         })
     }
 
@@ -176,18 +188,33 @@ impl Server {
         &self.buckets
     }
 
-    /// Cancels what runs, waits until its workers are gone, closes all connections and removes what
-    /// is temporary.
+    /// Cancels what runs, waits until its workers are gone, closes all connections, exports buckets if
+    /// that is wanted, and removes what is temporary.
     pub async fn shutdown(self) {
         self.health.set_closing();
         for job in self.jobs.shutdown().await {
             warn!(job_id = job.id(), "the job did not end in time");
         }
         self.connections.close().await;
+        if let Some(folder) = &self.export {
+            export(&self.buckets, folder).await;
+        }
         // What runs jobs shares the folders: they are removed with their last user.
         drop((self.jobs, self.health, self.buckets));
         self.data.close().await;
         info!("ended");
+    }
+}
+
+async fn export(buckets: &Buckets, folder: &Path) {
+    match buckets.export(folder, STAGING_BUCKET).await {
+        Ok(exported) => {
+            for (object, reason) in exported.left_out {
+                warn!(object, reason, "not exported");
+            }
+            info!(objects = exported.objects, folder = %folder.display(), "buckets exported");
+        }
+        Err(error) => error!(%error, "buckets can't be exported"),
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use dataflume::jobs::{
     JobControl, JobEvents, JobMetrics, JobRunner, JobSpec, JobState, Refusal, StageProgress, Usage,
+    WorkerLimits,
 };
 use dataflume::server::{DataLocation, Server, ServerOptions};
 use dataflume_proto::job::job_messages_response::Response as Content;
@@ -47,6 +48,7 @@ pub(crate) struct ScriptedJob {
     pub(crate) spec: JobSpec,
     events: Mutex<Option<JobEvents>>,
     cancels: watch::Sender<usize>,
+    limits: watch::Sender<Option<WorkerLimits>>,
     obeys: bool,
 }
 
@@ -65,6 +67,11 @@ impl ScriptedJob {
     /// The runner is gone without a word.
     pub(crate) fn vanish(&self) {
         self.events.lock().unwrap().take();
+    }
+
+    /// How many workers it was last told that it may have.
+    pub(crate) fn limits(&self) -> Option<WorkerLimits> {
+        *self.limits.borrow()
     }
 
     pub(crate) fn cancels(&self) -> usize {
@@ -88,6 +95,7 @@ impl JobRunner for ScriptedRunner {
             spec,
             events: Mutex::new(Some(events)),
             cancels: watch::Sender::new(0),
+            limits: watch::Sender::new(None),
             obeys: !self.stubborn.load(Ordering::Relaxed),
         });
         self.jobs.send_modify(|jobs| {
@@ -111,6 +119,10 @@ impl JobControl for Control {
         if self.0.obeys {
             self.0.events().state(JobState::Drained);
         }
+    }
+
+    fn limit_workers(&self, limits: WorkerLimits) {
+        self.0.limits.send_replace(Some(limits));
     }
 
     fn metrics(&self) -> JobMetrics {

@@ -132,21 +132,28 @@ impl Store {
         uninterrupted(async move {
             let _guard = store.inner.locks.object(&id).await;
             let record = store.changeable(&id, generation, preconditions).await?;
-            let inner = &store.inner;
-            let path = record.path();
-            if generation.is_none() && inner.existing_bucket(&id.bucket).await?.keeps_versions() {
-                inner.keep_noncurrent(record, Timestamp::now()).await?;
-                inner.backend.delete(&path).await?;
-            } else {
-                inner.backend.delete(&path).await?;
-                inner.remove_blob(&id.bucket, &record.blob).await;
-            }
-            Ok(())
+            store.remove_locked(record, generation.is_none()).await
         })
         .await
     }
 
-    async fn changeable(
+    /// Deletes a generation, or makes a noncurrent one of it if `may_keep` and the bucket keeps those.
+    /// For who has the right to change the object.
+    pub(super) async fn remove_locked(&self, record: Record, may_keep: bool) -> Result<()> {
+        let inner = &self.inner;
+        let bucket = record.object.id.bucket.clone();
+        let path = record.path();
+        if may_keep && inner.existing_bucket(&bucket).await?.keeps_versions() {
+            inner.keep_noncurrent(record, Timestamp::now()).await?;
+            inner.backend.delete(&path).await?;
+        } else {
+            inner.backend.delete(&path).await?;
+            inner.remove_blob(&bucket, &record.blob).await;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn changeable(
         &self,
         id: &ObjectId,
         generation: Option<i64>,

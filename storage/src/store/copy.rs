@@ -48,13 +48,7 @@ impl Store {
         let (store, source, destination) = (self.clone(), source.clone(), destination.clone());
         uninterrupted(async move {
             let (record, blob) = store.copied_blob(&source, &destination, &options).await?;
-            let content = NewContent {
-                size: record.object.size,
-                crc32c: record.object.crc32c,
-                md5: record.object.md5,
-                component_count: record.object.component_count,
-                attributes: options.attributes.unwrap_or(record.object.attributes),
-            };
+            let content = content_of(&record, options.attributes);
             let inner = &store.inner;
             inner
                 .commit(destination, blob, content, options.preconditions)
@@ -63,35 +57,41 @@ impl Store {
         .await
     }
 
-    /// Gives an object another name, also in another bucket: the copy appears before the source
-    /// goes, which it does only if nobody changed it meanwhile.
+    /// Gives an object another name, also in another bucket. Nobody else changes either of the two
+    /// meanwhile, so that it is moved as it was when the conditions held; the new name appears before
+    /// the old one goes.
     ///
     /// # Errors
-    /// Those of [`copy`](Self::copy); [`Error::InvalidArgument`] if the two are one.
+    /// Those of [`copy`](Self::copy); [`Error::InvalidArgument`] if the two are one. The source is as it
+    /// was then.
     pub async fn rename(
         &self,
         source: &ObjectId,
         destination: &ObjectId,
-        mut options: CopyOptions,
+        options: CopyOptions,
     ) -> Result<ObjectMetadata> {
+        names::validate_bucket(&destination.bucket)?;
+        names::validate_object(&destination.name)?;
         if source == destination {
             return Err(Error::InvalidArgument(
                 "an object can't be moved onto itself".to_owned(),
             ));
         }
-        let read = ReadOptions {
-            generation: options.source_generation,
-            preconditions: options.source_preconditions,
-            ..ReadOptions::default()
-        };
-        let generation = self.stat(source, read).await?.generation;
-        options.source_generation = Some(generation);
         let (store, source, destination) = (self.clone(), source.clone(), destination.clone());
         uninterrupted(async move {
-            let moved = store.copy(&source, &destination, options).await?;
-            store
-                .delete(&source, Some(generation), Preconditions::default())
+            let inner = &store.inner;
+            let _guard = inner.locks.objects(&source, &destination).await;
+            let generation = options.source_generation;
+            let record = store
+                .changeable(&source, generation, options.source_preconditions)
                 .await?;
+            let blob = inner.copy_blob(&record, &destination.bucket).await?;
+            let blob = blob.ok_or_else(|| Error::object_not_found(&source.bucket, &source.name))?;
+            let content = content_of(&record, options.attributes);
+            let moved = inner
+                .commit_locked(destination, blob, content, options.preconditions)
+                .await?;
+            store.remove_locked(record, false).await?;
             Ok(moved)
         })
         .await
@@ -116,6 +116,18 @@ impl Store {
             // The source was replaced or deleted since its record was read: look again.
         }
         Err(Error::object_not_found(&source.bucket, &source.name))
+    }
+}
+
+/// The content of the record's object, with other attributes if there are some.
+fn content_of(record: &Record, attributes: Option<ContentAttributes>) -> NewContent {
+    let object = &record.object;
+    NewContent {
+        size: object.size,
+        crc32c: object.crc32c,
+        md5: object.md5,
+        component_count: object.component_count,
+        attributes: attributes.unwrap_or_else(|| object.attributes.clone()),
     }
 }
 

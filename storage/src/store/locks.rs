@@ -26,6 +26,12 @@ pub(crate) struct ObjectGuard {
     _bucket: OwnedRwLockReadGuard<()>,
 }
 
+/// The right to change two objects.
+pub(crate) struct ObjectsGuard {
+    _objects: Vec<OwnedMutexGuard<()>>,
+    _buckets: Vec<OwnedRwLockReadGuard<()>>,
+}
+
 impl Locks {
     /// Waits until no one else changes the object or its bucket.
     pub(crate) async fn object(&self, id: &ObjectId) -> ObjectGuard {
@@ -34,6 +40,29 @@ impl Locks {
         ObjectGuard {
             _object: object,
             _bucket: bucket,
+        }
+    }
+
+    /// Waits until no one else changes either object or its bucket. Two that want the same objects
+    /// never wait for each other.
+    pub(crate) async fn objects(&self, one: &ObjectId, other: &ObjectId) -> ObjectsGuard {
+        let (first, second) = if one < other {
+            (one, other)
+        } else {
+            (other, one)
+        };
+        // A bucket's lock is asked for once: a second time could be behind somebody who waits for the first.
+        let mut buckets = vec![self.buckets.entry(&first.bucket).read_owned().await];
+        if second.bucket != first.bucket {
+            buckets.push(self.buckets.entry(&second.bucket).read_owned().await);
+        }
+        let mut objects = vec![self.objects.entry(first).lock_owned().await];
+        if second != first {
+            objects.push(self.objects.entry(second).lock_owned().await);
+        }
+        ObjectsGuard {
+            _objects: objects,
+            _buckets: buckets,
         }
     }
 

@@ -231,7 +231,18 @@ impl Inner {
         content: NewContent,
         preconditions: Preconditions,
     ) -> Result<ObjectMetadata> {
-        let guard = self.locks.object(&id).await;
+        let _guard = self.locks.object(&id).await;
+        self.commit_locked(id, blob, content, preconditions).await
+    }
+
+    /// The same for who has the right to change the object.
+    pub(crate) async fn commit_locked(
+        &self,
+        id: ObjectId,
+        blob: UnusedBlob,
+        content: NewContent,
+        preconditions: Preconditions,
+    ) -> Result<ObjectMetadata> {
         let (replaced, keeps_versions) = match self.admit(&id, preconditions).await {
             Ok(admitted) => admitted,
             Err(error) => {
@@ -269,7 +280,6 @@ impl Inner {
         if let Some(old) = replaced.filter(|_| !keeps_versions) {
             self.remove_blob(&bucket, &old.blob).await;
         }
-        drop(guard);
         Ok(record.object)
     }
 

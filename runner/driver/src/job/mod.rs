@@ -122,6 +122,12 @@ impl JobHandle {
         self.reports.send(Report::Drain).ok();
     }
 
+    /// Changes how many workers each environment may have, where that number changes at all; what is
+    /// absent stays.
+    pub fn limit_workers(&self, min: Option<u32>, max: Option<u32>) {
+        self.reports.send(Report::LimitWorkers { min, max }).ok();
+    }
+
     /// Attempted and committed metrics so far.
     pub fn metrics(&self) -> (Vec<MonitoringInfo>, Vec<MonitoringInfo>) {
         self.seen.metrics.query()

@@ -53,6 +53,10 @@ pub(crate) enum Report {
     },
     Drain,
     Cancel,
+    LimitWorkers {
+        min: Option<u32>,
+        max: Option<u32>,
+    },
     /// How far the job is, is to be told.
     Look(oneshot::Sender<Vec<StageProgress>>),
 }
@@ -273,6 +277,7 @@ impl Run {
             Report::SplitRefused { bundle } => self.tell(Input::SplitRefused { bundle }),
             Report::Drain => self.tell(Input::Drain),
             Report::Cancel => self.tell(Input::Cancel),
+            Report::LimitWorkers { min, max } => self.limit_workers(min, max),
             Report::Look(answer) => {
                 // Whoever asked may be gone.
                 let _ = answer.send(self.watch.progress(&self.engine));

@@ -39,6 +39,7 @@ impl fmt::Display for ScalingEvent {
                 write!(f, ", since work waits and none was finished so far")
             }
             Reason::Idle => write!(f, ", since no more had work lately"),
+            Reason::Limits => write!(f, ", as the job's limits are now"),
         }
     }
 }
@@ -63,6 +64,15 @@ impl Run {
                 Some(change) => self.carry_out(environment, change),
                 // Some may have been busy when there became too many.
                 None => self.stop_idle(environment),
+            }
+        }
+    }
+
+    /// Changes the limits of every environment whose number of workers changes at all.
+    pub(super) fn limit_workers(&mut self, min: Option<u32>, max: Option<u32>) {
+        for index in 0..self.scalers.len() {
+            if let Some(change) = self.scalers[index].limit(min, max) {
+                self.carry_out(EnvironmentId(index as u32), change);
             }
         }
     }

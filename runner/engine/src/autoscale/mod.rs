@@ -42,6 +42,8 @@ pub enum Algorithm {
 pub struct ScalingLimits {
     /// The number at the beginning.
     pub initial: u32,
+    /// Never fewer, once there were as many.
+    pub min: u32,
     /// Never more; never less than `initial`.
     pub max: u32,
     /// What decides.
@@ -54,6 +56,7 @@ impl ScalingLimits {
     pub fn fixed(workers: u32) -> Self {
         Self {
             initial: workers,
+            min: workers,
             max: workers,
             algorithm: Algorithm::None,
         }
@@ -85,6 +88,8 @@ pub enum Reason {
     },
     /// Workers had nothing to do.
     Idle,
+    /// The limits are other ones.
+    Limits,
 }
 
 /// The policy for one environment.
@@ -159,6 +164,31 @@ impl Autoscaler {
         Some(change)
     }
 
+    /// Changes the limits while the job runs; what is absent stays. Says whether the number of workers
+    /// changes with that. Where it never changes, nor do its limits.
+    pub fn limit(&mut self, min: Option<u32>, max: Option<u32>) -> Option<Change> {
+        if self.limits.algorithm == Algorithm::None {
+            return None;
+        }
+        let max = max.unwrap_or(self.limits.max).max(1);
+        let min = min.unwrap_or(self.limits.min).clamp(1, max);
+        self.limits = ScalingLimits {
+            initial: self.limits.initial.min(max),
+            min,
+            max,
+            ..self.limits
+        };
+        let to = self.target.clamp(min, max);
+        if to == self.target {
+            return None;
+        }
+        let change = self.change(to, Reason::Limits);
+        self.target = to;
+        self.short_since = None;
+        self.idle_since = None;
+        Some(change)
+    }
+
     fn grow(&mut self, now: ProcessingTime, load: &Load, useful: u32) -> Option<Change> {
         let since = *self.short_since.get_or_insert(now);
         let most = self.limits.max.max(self.limits.initial).min(useful);
@@ -191,7 +221,7 @@ impl Autoscaler {
         if now.0.saturating_sub(since.0) < IDLE_MS {
             return None;
         }
-        let to = (*peak).max(1);
+        let to = (*peak).max(self.limits.min).max(1);
         if to >= self.target {
             return None;
         }
