@@ -2,6 +2,8 @@
 
 mod worker_logs;
 
+pub use worker_logs::WORKER_LOGS_TARGET;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 

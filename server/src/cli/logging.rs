@@ -9,6 +9,7 @@ use tracing_subscriber::prelude::*;
 
 use super::arguments::{LogFormat, Options};
 use crate::jobs::MESSAGES_TARGET;
+use crate::runner::WORKER_LOGS_TARGET;
 
 /// What `start` logs unless told otherwise.
 pub(super) fn lasting() -> Targets {
@@ -16,10 +17,12 @@ pub(super) fn lasting() -> Targets {
 }
 
 /// What `exec` logs unless told otherwise: its output is the command's, which shows the messages of
-/// the jobs that it runs itself.
+/// the jobs that it runs itself; of what their workers log, errors.
 pub(super) fn passing() -> Targets {
     let targets = Targets::new().with_default(LevelFilter::WARN);
-    targets.with_target(MESSAGES_TARGET, LevelFilter::OFF)
+    targets
+        .with_target(MESSAGES_TARGET, LevelFilter::OFF)
+        .with_target(WORKER_LOGS_TARGET, LevelFilter::ERROR)
 }
 
 /// Starts logging. `default` holds where the options say nothing.

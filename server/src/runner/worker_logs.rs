@@ -1,12 +1,12 @@
 //! What becomes of what a job's workers log.
 
 use dataflume_proto::fn_execution::{LogEntry, log_entry};
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use crate::jobs::{Importance, JobEvents, WorkerLogs};
 
 /// The log target of what workers log.
-const TARGET: &str = "worker_logs";
+pub const WORKER_LOGS_TARGET: &str = "worker_logs";
 
 /// Logs what a worker's SDK said; what its user should see is among the job's messages too, if the job
 /// is one that has them there.
@@ -20,17 +20,23 @@ pub(super) fn tell(
     for entry in entries {
         let location = &entry.log_location;
         let matters = entry.severity >= log_entry::severity::Enum::Warn as i32;
+        let is_error = entry.severity >= log_entry::severity::Enum::Error as i32;
         let text = match entry.trace.as_str() {
             "" => entry.message,
             trace => format!("{}\n{trace}", entry.message),
         };
         match (matters, logs) {
-            (false, _) => debug!(target: TARGET, job_id, worker_id, location, "{text}"),
+            (true, WorkerLogs::InLog) if is_error => {
+                error!(target: WORKER_LOGS_TARGET, job_id, worker_id, location, "{text}");
+            }
             (true, WorkerLogs::InLog) => {
-                warn!(target: TARGET, job_id, worker_id, location, "{text}");
+                warn!(target: WORKER_LOGS_TARGET, job_id, worker_id, location, "{text}");
+            }
+            (false, _) => {
+                debug!(target: WORKER_LOGS_TARGET, job_id, worker_id, location, "{text}");
             }
             (true, WorkerLogs::InMessages) => {
-                debug!(target: TARGET, job_id, worker_id, location, "{text}");
+                debug!(target: WORKER_LOGS_TARGET, job_id, worker_id, location, "{text}");
                 if !is_echo(worker_id, &text) {
                     events.message(Importance::Warning, format!("{worker_id}: {text}"));
                 }
