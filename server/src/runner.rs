@@ -1,5 +1,7 @@
 //! Runs the job service's jobs on the driver: makes the plan, the pools, and passes on the news.
 
+mod control;
+mod listener;
 mod worker_logs;
 
 pub use worker_logs::WORKER_LOGS_TARGET;
@@ -7,10 +9,7 @@ pub use worker_logs::WORKER_LOGS_TARGET;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use dataflume_driver::job::{
-    self as driver, DriverOptions, EnvironmentSpec, JobHandle, JobListener, ScalingEvent,
-    WorkersPhase,
-};
+use dataflume_driver::job::{self as driver, DriverOptions, EnvironmentSpec, JobHandle};
 use dataflume_engine::JobOutcome;
 use dataflume_engine::autoscale::{Algorithm, ScalingLimits};
 use dataflume_graph::plan::{Environment, Plan};
@@ -18,17 +17,17 @@ use dataflume_graph::{TranslateOptions, translate};
 use dataflume_harness::artifacts::NoArtifacts;
 use dataflume_harness::pool::{Instance, PoolContext, WorkerChoice, pool_for};
 use dataflume_harness::{ArtifactSource, FnApi};
-use dataflume_proto::fn_execution::{LogEntry, ProvisionInfo};
+use dataflume_proto::fn_execution::ProvisionInfo;
 use dataflume_proto::pipeline::Pipeline;
 use dataflume_proto::urn::environments;
-use futures::FutureExt;
-use futures::future::BoxFuture;
 use prost_types::Struct;
 use tracing::debug;
 
+use control::Control;
+use listener::Listener;
+
 use crate::jobs::{
-    Importance, JobControl, JobEvents, JobMetrics, JobRunner, JobSpec, JobState, Refusal, Scaling,
-    StageProgress, Usage, WorkerLimits, WorkerLogs, WorkerWishes,
+    Importance, JobControl, JobEvents, JobRunner, JobSpec, JobState, Refusal, Scaling, WorkerWishes,
 };
 
 /// How jobs get their workers.
@@ -247,118 +246,5 @@ async fn report_end(handle: JobHandle, events: JobEvents) {
         JobOutcome::Drained => events.state(JobState::Drained),
         JobOutcome::Cancelled => events.state(JobState::Cancelled),
         JobOutcome::Failed(reason) => events.fail(reason),
-    }
-}
-
-struct Control {
-    /// `None`: the job never started.
-    handle: Option<JobHandle>,
-    /// What no job gets more than.
-    max_workers: u32,
-}
-
-impl JobControl for Control {
-    fn cancel(&self) {
-        if let Some(handle) = &self.handle {
-            handle.cancel();
-        }
-    }
-
-    fn drain(&self) {
-        if let Some(handle) = &self.handle {
-            handle.drain();
-        }
-    }
-
-    fn limit_workers(&self, limits: WorkerLimits) {
-        if let Some(handle) = &self.handle {
-            let possible = |count: u32| count.min(self.max_workers);
-            handle.limit_workers(limits.min.map(possible), limits.max.map(possible));
-        }
-    }
-
-    fn metrics(&self) -> JobMetrics {
-        let Some(handle) = &self.handle else {
-            return JobMetrics::default();
-        };
-        let (attempted, committed) = handle.metrics();
-        JobMetrics {
-            attempted,
-            committed,
-        }
-    }
-
-    fn usage(&self) -> Usage {
-        self.handle
-            .as_ref()
-            .map(JobHandle::usage)
-            .unwrap_or_default()
-    }
-
-    fn stages(&self) -> BoxFuture<'_, Vec<StageProgress>> {
-        async move {
-            match &self.handle {
-                Some(handle) => handle.stages().await,
-                None => Vec::new(),
-            }
-        }
-        .boxed()
-    }
-}
-
-/// Passes a job's news on to the job service.
-struct Listener {
-    job_id: String,
-    events: JobEvents,
-    /// How many workers the job begins with.
-    workers: u32,
-    logs: WorkerLogs,
-}
-
-impl JobListener for Listener {
-    fn message(&self, importance: driver::Importance, text: String) {
-        let importance = match importance {
-            driver::Importance::Detail => Importance::Detailed,
-            driver::Importance::Basic => Importance::Basic,
-            driver::Importance::Warning => Importance::Warning,
-            driver::Importance::Error => Importance::Error,
-        };
-        self.events.message(importance, text);
-    }
-
-    fn worker_log(&self, worker_id: &str, entries: Vec<LogEntry>) {
-        worker_logs::tell(&self.job_id, worker_id, entries, self.logs, &self.events);
-    }
-
-    fn worker_output(&self, worker_id: &str, line: &str) {
-        debug!(job_id = self.job_id, worker_id, "{line}");
-    }
-
-    fn running(&self) {
-        self.events.state(JobState::Running);
-        self.events
-            .message(Importance::Basic, "Workers have started successfully.");
-    }
-
-    /// In Dataflow's words, which tools look for.
-    fn workers(&self, phase: WorkersPhase) {
-        let basic = |text: &str| self.events.message(Importance::Basic, text);
-        match phase {
-            WorkersPhase::AllReady => {
-                let text = "All workers have finished the startup processes and began to receive \
-                            work requests.";
-                self.events.workers(self.workers, self.workers, text);
-            }
-            WorkersPhase::Stopping => {
-                basic("Cleaning up.");
-                basic("Stopping worker pool...");
-            }
-            WorkersPhase::Stopped => self.events.workers(0, 0, "Worker pool stopped."),
-        }
-    }
-
-    fn scaled(&self, event: ScalingEvent) {
-        self.events
-            .workers(event.current, event.target, event.to_string());
     }
 }
