@@ -15,11 +15,12 @@ use dataflume_engine::autoscale::{Algorithm, ScalingLimits};
 use dataflume_graph::plan::{Environment, Plan};
 use dataflume_graph::{TranslateOptions, translate};
 use dataflume_harness::artifacts::NoArtifacts;
-use dataflume_harness::pool::{Instance, PoolContext, WorkerChoice, pool_for};
+use dataflume_harness::pool::{Instance, PoolContext, WarmPythons, WorkerChoice, pool_for};
 use dataflume_harness::{ArtifactSource, FnApi};
 use dataflume_proto::fn_execution::ProvisionInfo;
 use dataflume_proto::pipeline::Pipeline;
 use dataflume_proto::urn::environments;
+use futures::future::BoxFuture;
 use prost_types::Struct;
 use tracing::debug;
 
@@ -43,6 +44,8 @@ pub struct RunnerOptions {
     pub worker_variables: Vec<(String, String)>,
     /// Python interpreters to make workers of, best first; if none, those that the environment names.
     pub pythons: Vec<PathBuf>,
+    /// How many Python interpreters wait, with the SDK imported, to become workers.
+    pub warm_python_workers: u32,
     /// Folders that containers see, each as `HOST:CONTAINER` or `HOST:CONTAINER:ro`.
     pub docker_volumes: Vec<String>,
     /// The executable whose `supervise` command keeps workers: our own.
@@ -55,15 +58,21 @@ pub struct RunnerOptions {
 pub struct PipelineRunner {
     fn_api: FnApi,
     instance: Arc<Instance>,
+    warm_pythons: Arc<WarmPythons>,
     options: RunnerOptions,
 }
 
 impl PipelineRunner {
-    /// A runner whose workers connect to `fn_api`.
+    /// A runner whose workers connect to `fn_api`. Needs a runtime: what is to be ready for the first
+    /// job is started in the background.
     pub fn new(fn_api: FnApi, instance: Arc<Instance>, options: RunnerOptions) -> Self {
+        let context = pool_context(&instance, String::new(), &options);
+        let warm_pythons = WarmPythons::new(&context, options.warm_python_workers as usize);
+        warm_pythons.begin(options.workers);
         Self {
             fn_api,
             instance,
+            warm_pythons,
             options,
         }
     }
@@ -116,18 +125,8 @@ impl PipelineRunner {
         plan: &Plan,
         environment: &Environment,
     ) -> Result<EnvironmentSpec, String> {
-        let mut context = PoolContext::new(
-            self.instance.clone(),
-            job.id.clone(),
-            self.options.supervisor_exe.clone(),
-        );
-        context.pythons.clone_from(&self.options.pythons);
-        context
-            .environment_variables
-            .clone_from(&self.options.worker_variables);
-        context
-            .container_volumes
-            .clone_from(&self.options.docker_volumes);
+        let mut context = pool_context(&self.instance, job.id.clone(), &self.options);
+        context.warm_pythons = Some(self.warm_pythons.clone());
         let pool = pool_for(&environment.proto, self.options.workers, context)
             .map_err(|error| error.to_string())?;
         let staged = job.artifacts.get(&environment.name);
@@ -186,6 +185,19 @@ impl PipelineRunner {
     }
 }
 
+/// What all jobs' pools have in common.
+fn pool_context(instance: &Arc<Instance>, job_id: String, options: &RunnerOptions) -> PoolContext {
+    let mut context = PoolContext::new(instance.clone(), job_id, options.supervisor_exe.clone());
+    context.pythons.clone_from(&options.pythons);
+    context
+        .environment_variables
+        .clone_from(&options.worker_variables);
+    context
+        .container_volumes
+        .clone_from(&options.docker_volumes);
+    context
+}
+
 /// Bundles that a worker runs at once. A Python interpreter runs one at a time, whatever it is
 /// given; but one that reads an unbounded source must not keep all others from running.
 fn slots(plan: &Plan, environment: &Environment, wishes: WorkerWishes) -> u32 {
@@ -237,6 +249,10 @@ impl JobRunner for PipelineRunner {
             handle,
             max_workers,
         })
+    }
+
+    fn shutdown(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.warm_pythons.shutdown())
     }
 }
 

@@ -114,17 +114,16 @@ impl Emulator {
         fs::read_to_string(self.data.join("emulator.log")).unwrap_or_default()
     }
 
-    /// Fails unless, soon, no worker runs and no job's files are left.
+    /// Fails unless, soon, no worker of a job runs and no job's files are left.
     ///
     /// # Errors
     /// Names what is left.
     pub fn check_nothing_left(&self) -> Result<()> {
-        let clean =
-            || workers::of_emulator(self.pid()).is_empty() && self.scratch_files().is_empty();
+        let clean = || workers::of_jobs(self.pid()).is_empty() && self.scratch_files().is_empty();
         ensure!(
             wait_until(CLEAN_UP, clean),
             "left after the job: processes {:?}, files {:?}",
-            workers::of_emulator(self.pid()),
+            workers::of_jobs(self.pid()),
             self.scratch_files()
         );
         Ok(())

@@ -4,5 +4,6 @@ mod dataflow;
 mod embedded;
 mod packages;
 mod resilience;
+mod warm_workers;
 mod weather;
 mod word_counts;

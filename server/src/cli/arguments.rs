@@ -97,6 +97,10 @@ pub(super) struct Options {
     /// [default: as many as there are processors].
     #[arg(long, value_name = "N", default_value_t = processors(), hide_default_value = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(super) max_workers: u32,
+    /// How many Python interpreters wait, with the SDK imported, to become workers of jobs; 0 for none
+    /// [default: as many workers as a job has, at most 4].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=100))]
+    warm_python_workers: Option<u32>,
     /// How many jobs run at once; those beyond are queued.
     #[arg(long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..))]
     max_running_jobs: u32,
@@ -143,6 +147,13 @@ impl Options {
             Workers::Process => WorkerChoice::Managed,
             Workers::Docker => WorkerChoice::AsSent,
         }
+    }
+
+    /// Each of them has about 100 MiB.
+    pub(super) fn warm_python_workers(&self) -> u32 {
+        const MOST_BY_DEFAULT: u32 = 4;
+        self.warm_python_workers
+            .unwrap_or(self.num_workers.min(MOST_BY_DEFAULT))
     }
 
     /// The limits of a job.
@@ -274,6 +285,7 @@ mod tests {
             "start --num-workers 0",
             "start --memory-budget 15MiB",
             "start --memory-budget much",
+            "start --warm-python-workers 101",
             "start --max-bundle-elements 0",
             "start --fail-every-nth-bundle 0",
             "start --docker-volume /tmp",

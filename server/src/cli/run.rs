@@ -24,6 +24,7 @@ pub(super) async fn server(
         max_workers: options.max_workers,
         worker_variables: Vec::new(),
         pythons,
+        warm_python_workers: options.warm_python_workers(),
         docker_volumes: options.docker_volume.clone(),
         supervisor_exe: std::env::current_exe().context("the emulator's own file is not known")?,
         driver: options.driver(),

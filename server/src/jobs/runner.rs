@@ -30,6 +30,11 @@ pub trait JobRunner: Send + Sync {
     /// [`Done`](JobState::Done), [`Drained`](JobState::Drained), [`Failed`](JobState::Failed) or
     /// [`Cancelled`](JobState::Cancelled): after everything else, when nothing is left of the job.
     fn start(&self, job: JobSpec, events: JobEvents) -> Box<dyn JobControl>;
+
+    /// Ends what is kept for jobs to come. None will.
+    fn shutdown(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
 }
 
 /// Why a pipeline can't run: everything at once, as text for its author.

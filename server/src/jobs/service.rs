@@ -328,10 +328,9 @@ impl JobService {
             job.cancel();
         }
         let all = join_all(jobs.iter().map(|job| job.ended()));
-        if tokio::time::timeout(self.inner.options.shutdown_timeout, all)
-            .await
-            .is_ok()
-        {
+        let all_ended = tokio::time::timeout(self.inner.options.shutdown_timeout, all).await;
+        self.inner.runner.shutdown().await;
+        if all_ended.is_ok() {
             return Vec::new();
         }
         jobs.retain(running);

@@ -1,6 +1,8 @@
 //! Starting a process under a supervisor.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -8,7 +10,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tokio::process::{Child, ChildStdin, Command};
+use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
@@ -31,6 +33,8 @@ pub(crate) struct Launch {
     /// Its working directory.
     pub(crate) folder: PathBuf,
     pub(crate) lines: Lines,
+    /// Whether it reads what [`Supervised::send`] sends.
+    pub(crate) reads_input: bool,
 }
 
 /// How a process ended.
@@ -43,7 +47,7 @@ pub(crate) struct Exit {
 /// A process under a supervisor.
 pub(crate) struct Supervised {
     /// The supervisor ends its worker when this is closed.
-    lifeline: Mutex<Option<ChildStdin>>,
+    lifeline: Mutex<Option<File>>,
     exit: watch::Receiver<Option<Exit>>,
     supervisor: Option<Pid>,
     marker: String,
@@ -57,7 +61,7 @@ impl Supervised {
         let program = launch.program.clone().into_os_string();
         let command = std::iter::once(program).chain(launch.arguments);
         let mut child = Command::new(&context.supervisor_exe)
-            .args(supervise::arguments(command))
+            .args(supervise::arguments(command, launch.reads_input))
             .env_clear()
             .envs(launch.variables)
             .env(MARKER, &marker)
@@ -70,7 +74,11 @@ impl Supervised {
                 command: context.supervisor_exe.display().to_string(),
                 source,
             })?;
-        let lifeline = Mutex::new(child.stdin.take());
+        let lifeline = child
+            .stdin
+            .take()
+            .and_then(|stdin| stdin.into_owned_fd().ok())
+            .map(File::from);
         let supervisor = child
             .id()
             .and_then(|id| i32::try_from(id).ok())
@@ -82,7 +90,7 @@ impl Supervised {
             let _ = sender.send(Some(exit));
         });
         Ok(Self {
-            lifeline,
+            lifeline: Mutex::new(lifeline),
             exit,
             supervisor,
             marker,
@@ -102,9 +110,33 @@ impl Supervised {
         })
     }
 
+    /// Like [`Supervised::exited`], for those who outlive this value.
+    pub(crate) fn ended(&self) -> impl Future<Output = ()> + use<> {
+        let mut exit = self.exit.clone();
+        async move {
+            // An error means that nobody watches any more.
+            let _ = exit.wait_for(Option::is_some).await;
+        }
+    }
+
+    /// The variable by which its processes are found, and its value.
+    pub(crate) fn marker(&self) -> (&'static str, &str) {
+        (MARKER, &self.marker)
+    }
+
     /// Whether the process and its descendants are gone.
     pub(crate) fn has_exited(&self) -> bool {
         self.exit.borrow().is_some()
+    }
+
+    /// Sends it a line, if it was started to read any. Short ones only: they fit into the pipe, so
+    /// that nothing is waited for.
+    pub(crate) fn send(&self, line: &str) -> io::Result<()> {
+        let mut lifeline = self.lifeline.lock().unwrap_or_else(PoisonError::into_inner);
+        match lifeline.as_mut() {
+            Some(pipe) => writeln!(pipe, "{line}"),
+            None => Err(io::ErrorKind::BrokenPipe.into()),
+        }
     }
 
     /// Begins the end without waiting for it.
@@ -200,7 +232,7 @@ pub(crate) async fn make_scratch(scratch: &Path) -> Result<(), PoolError> {
 /// Removes a folder and all that is in it; its absence is fine.
 pub(crate) async fn remove_folder(folder: &Path) {
     match tokio::fs::remove_dir_all(folder).await {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
             warn!(path = %folder.display(), %error, "can't remove a scratch folder");
         }
         _ => {}

@@ -39,6 +39,7 @@ use prost::Message;
 pub use crate::artifacts::ArtifactSource;
 pub use error::PoolError;
 pub use instance::Instance;
+pub use managed::WarmPythons;
 pub use output::{OutputStream, WorkerLogSink};
 pub use sweep::{Swept, sweep};
 
@@ -114,6 +115,8 @@ pub struct PoolContext {
     /// Python interpreters with apache-beam to choose from, best first. When empty:
     /// `DATAFLUME_PYTHON` (a list as in `PATH`), then `python3` and `python` on the `PATH`.
     pub pythons: Vec<PathBuf>,
+    /// Interpreters that are ready to become workers.
+    pub warm_pythons: Option<Arc<WarmPythons>>,
     /// The Java launcher. When `None`: `DATAFLUME_JAVA`, `JAVA_HOME`, then `java` on the `PATH`.
     pub java: Option<PathBuf>,
     /// `beam-sdks-java-harness`, a jar or a folder of jars, for jobs that don't stage it. When
@@ -137,6 +140,7 @@ impl PoolContext {
             job_id: job_id.into(),
             supervisor_exe: supervisor_exe.into(),
             pythons: Vec::new(),
+            warm_pythons: None,
             java: None,
             java_harness: None,
             environment_variables: Vec::new(),

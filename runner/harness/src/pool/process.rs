@@ -77,6 +77,7 @@ impl WorkerPool for ProcessPool {
             variables: self.variables(&spec),
             folder: spec.scratch.clone(),
             lines: lines_of(&spec),
+            reads_input: false,
         };
         self.started.start(&self.context, &spec, launch).await
     }

@@ -74,13 +74,17 @@ impl Started {
         spec: &WorkerSpec,
         launch: Launch,
     ) -> Result<Box<dyn StartedWorker>, PoolError> {
-        let process = match Supervised::start(context, launch) {
-            Ok(process) => process,
+        match Supervised::start(context, launch) {
+            Ok(process) => Ok(self.keep(spec, process)),
             Err(error) => {
                 remove_folder(&spec.scratch).await;
-                return Err(error);
+                Err(error)
             }
-        };
+        }
+    }
+
+    /// Takes charge of a process that has become a worker.
+    pub(crate) fn keep(&self, spec: &WorkerSpec, process: Supervised) -> Box<dyn StartedWorker> {
         let worker = Arc::new(Worker {
             process,
             scratch: spec.scratch.clone(),
@@ -89,7 +93,7 @@ impl Started {
         let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
         workers.retain(|worker| !worker.stopped.load(Ordering::Acquire));
         workers.push(worker.clone());
-        Ok(Box::new(StartedProcess { worker }))
+        Box::new(StartedProcess { worker })
     }
 
     /// Stops all workers, and lets no more be started. Removes the given folder of the pool's.

@@ -1,17 +1,18 @@
 //! The supervisor: a small process between the emulator and each worker process.
 //!
-//! It reads from the emulator through its standard input, on which nothing is ever sent: when that
+//! It reads from the emulator through its standard input: when that
 //! ends, because the emulator let the worker go or was itself killed in whatever way, the worker
-//! and all its descendants are ended, first politely, a second later by force. Descendants that
+//! and all its descendants are ended, first politely, a second later by force. What is sent on it
+//! goes to workers that were started to read it, and is dropped otherwise. Descendants that
 //! leave the process group or the session are found as well, since the supervisor adopts orphans.
 //! When the supervisor itself is killed, the kernel kills the worker.
 //!
 //! The emulator's executable calls [`run_if_asked`] first thing in `main`.
 
 use std::ffi::OsString;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
-use std::process::{self, Command, ExitCode, Stdio};
+use std::process::{self, ChildStdin, Command, ExitCode, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,6 +24,9 @@ use nix::unistd::{Pid, getppid, setsid};
 
 /// The argument after which an executable acts as a supervisor.
 pub const COMMAND: &str = "supervise";
+
+/// Before the command: it reads what the emulator sends.
+const INPUT: &str = "--input";
 
 /// Internal: become the worker, as a child of the supervisor whose pid follows.
 const EXEC: &str = "--exec";
@@ -57,9 +61,15 @@ pub fn run_if_asked() -> Option<ExitCode> {
 }
 
 /// The arguments that make an executable supervise a command.
-pub(crate) fn arguments(command: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
-    let fixed = [COMMAND.into(), "--".into()];
-    fixed.into_iter().chain(command).collect()
+pub(crate) fn arguments(
+    command: impl IntoIterator<Item = OsString>,
+    reads_input: bool,
+) -> Vec<OsString> {
+    let input = reads_input.then(|| INPUT.into());
+    let fixed = std::iter::once(COMMAND.into())
+        .chain(input)
+        .chain(std::iter::once("--".into()));
+    fixed.chain(command).collect()
 }
 
 /// The arguments that make an executable stand by for a pool's containers.
@@ -70,7 +80,8 @@ pub(crate) fn container_arguments(pool: &str) -> [OsString; 3] {
 fn run(arguments: Vec<OsString>) -> ExitCode {
     let texts: Vec<&str> = arguments.iter().filter_map(|a| a.to_str()).collect();
     match texts.as_slice() {
-        ["--", _, ..] => supervise(&arguments[1..]),
+        ["--", _, ..] => supervise(&arguments[1..], false),
+        [INPUT, "--", _, ..] => supervise(&arguments[2..], true),
         [EXEC, parent, "--", _, ..] => become_worker(parent, &arguments[3..]),
         [CONTAINERS, pool] => stand_by(pool),
         _ => {
@@ -88,7 +99,7 @@ enum Event {
     Child,
 }
 
-fn supervise(command: &[OsString]) -> ExitCode {
+fn supervise(command: &[OsString], reads_input: bool) -> ExitCode {
     // A session of its own keeps the terminal's Ctrl-C away: the emulator decides.
     let _ = setsid();
     adopt_orphans();
@@ -97,9 +108,11 @@ fn supervise(command: &[OsString]) -> ExitCode {
         eprintln!("dataflume supervisor: can't watch signals: {error}");
         return ExitCode::from(NOT_STARTED);
     }
-    thread::spawn(move || watch_stdin(&events));
-    match start(command) {
-        Ok(worker) => attend(worker, &inbox),
+    match start(command, reads_input) {
+        Ok((worker, input)) => {
+            thread::spawn(move || watch_stdin(input, &events));
+            attend(worker, &inbox)
+        }
         Err(error) => {
             eprintln!("dataflume supervisor: can't start itself again: {error}");
             ExitCode::from(NOT_STARTED)
@@ -107,17 +120,21 @@ fn supervise(command: &[OsString]) -> ExitCode {
     }
 }
 
-fn start(command: &[OsString]) -> io::Result<Pid> {
-    let child = Command::new(std::env::current_exe()?)
+fn start(command: &[OsString], reads_input: bool) -> io::Result<(Pid, Option<ChildStdin>)> {
+    let mut child = Command::new(std::env::current_exe()?)
         .arg(COMMAND)
         .arg(EXEC)
         .arg(process::id().to_string())
         .arg("--")
         .args(command)
-        .stdin(Stdio::null())
+        .stdin(match reads_input {
+            true => Stdio::piped(),
+            false => Stdio::null(),
+        })
         .process_group(0)
         .spawn()?;
-    Ok(Pid::from_raw(child.id().cast_signed()))
+    let input = child.stdin.take();
+    Ok((Pid::from_raw(child.id().cast_signed()), input))
 }
 
 /// Waits for the worker's end or the order to end it.
@@ -236,19 +253,30 @@ fn watch_signals(events: Sender<Event>) -> nix::Result<()> {
     Ok(())
 }
 
-fn watch_stdin(events: &Sender<Event>) {
-    wait_for_end_of_stdin();
+fn watch_stdin(input: Option<ChildStdin>, events: &Sender<Event>) {
+    pass_on_stdin(input);
     // The receiver is gone only when the process is ending anyway.
     let _ = events.send(Event::End);
 }
 
-fn wait_for_end_of_stdin() {
-    let mut buffer = [0; 64];
+/// Passes on what comes on the standard input, until that ends. What is sent always fits into the
+/// pipe, so that a worker that doesn't read can't keep the end from being seen.
+fn pass_on_stdin(mut input: Option<ChildStdin>) {
+    let mut buffer = [0; 4096];
     loop {
         match io::stdin().read(&mut buffer) {
             Ok(0) => return,
+            Ok(length) => {
+                // A worker that has closed it wants no more.
+                let written = input
+                    .as_mut()
+                    .map(|input| input.write_all(&buffer[..length]));
+                if matches!(written, Some(Err(_))) {
+                    input = None;
+                }
+            }
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return,
-            _ => {}
+            Err(_) => {}
         }
     }
 }
@@ -292,7 +320,7 @@ fn bind_to_parent(parent: &str) -> nix::Result<()> {
 /// Removes a pool's containers when the emulator is gone: no process here is their parent.
 fn stand_by(pool: &str) -> ExitCode {
     let _ = setsid();
-    wait_for_end_of_stdin();
+    pass_on_stdin(None);
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -27,6 +27,7 @@ impl Runtime for Go {
             program: binary.path.clone(),
             arguments: vec!["--worker=true".into()],
             variables: Vec::new(),
+            python: None,
         })
     }
 

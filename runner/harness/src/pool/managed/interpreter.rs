@@ -8,6 +8,7 @@ use serde::Deserialize;
 use tokio::process::Command;
 
 use super::super::{PoolError, boot};
+use super::probes::Probes;
 use super::tools::find_program;
 
 /// Names the interpreters to use, as a list like `PATH`.
@@ -29,25 +30,27 @@ print(json.dumps({
     'executable': os.path.realpath(getattr(sys, '_base_executable', None) or sys.executable),
     'packages': [p for p in sys.path if os.path.basename(p) in ('site-packages', 'dist-packages')],
     'beam': version('apache-beam'),
+    'beam_file': getattr(util.find_spec('apache_beam'), 'origin', None),
     'has_pip': util.find_spec('pip') is not None,
     'setuptools': version('setuptools'),
     'has_wheel': util.find_spec('wheel') is not None,
 }))
 ";
 
-#[derive(Debug, Deserialize)]
-struct Probed {
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Probed {
     version: (u32, u32),
-    executable: PathBuf,
-    packages: Vec<PathBuf>,
+    pub(super) executable: PathBuf,
+    pub(super) packages: Vec<PathBuf>,
     beam: Option<String>,
+    beam_file: Option<PathBuf>,
     has_pip: bool,
     setuptools: Option<String>,
     has_wheel: bool,
 }
 
 /// A Python interpreter that can run a job's workers.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Interpreter {
     /// Major and minor version.
     pub(crate) version: (u32, u32),
@@ -58,11 +61,15 @@ pub(crate) struct Interpreter {
     pub(crate) has_pip: bool,
     /// Whether packages can be built with what it has, rather than with freshly fetched tools.
     pub(crate) can_build: bool,
+    /// Whether apache-beam is installed like any package. Otherwise it may be somebody's working copy, which
+    /// changes without this being noticed.
+    pub(crate) has_installed_beam: bool,
 }
 
 /// The first interpreter that has the right Python and Beam.
 pub(crate) async fn choose_interpreter(
     configured: &[PathBuf],
+    probes: &Probes,
     python_version: Option<&str>,
     beam_version: Option<&str>,
     stages_sdk: bool,
@@ -71,7 +78,8 @@ pub(crate) async fn choose_interpreter(
     for candidate in candidates(configured, python_version) {
         let checked = match find_program(&candidate) {
             None => Err("not found".to_owned()),
-            Some(program) => probe(&program)
+            Some(program) => probes
+                .of(&program)
                 .await
                 .and_then(|probed| check(probed, python_version, beam_version, stages_sdk)),
         };
@@ -111,7 +119,7 @@ fn candidates(configured: &[PathBuf], python_version: Option<&str>) -> Vec<PathB
         .collect()
 }
 
-async fn probe(program: &Path) -> Result<Probed, String> {
+pub(super) async fn probe(program: &Path) -> Result<Probed, String> {
     let output = Command::new(program)
         .args(["-E", "-c", PROBE])
         .env_clear()
@@ -148,7 +156,14 @@ fn check(
         }
         _ => {}
     }
+    let is_installed = |file: &PathBuf| {
+        probed
+            .packages
+            .iter()
+            .any(|folder| file.starts_with(folder))
+    };
     Ok(Interpreter {
+        has_installed_beam: probed.beam_file.as_ref().is_some_and(is_installed),
         version: probed.version,
         executable: probed.executable,
         packages: probed.packages,
@@ -186,6 +201,7 @@ mod tests {
             executable: "/usr/bin/python3.11".into(),
             packages: vec!["/p/site-packages".into()],
             beam: beam.map(str::to_owned),
+            beam_file: beam.map(|_| "/p/site-packages/apache_beam/__init__.py".into()),
             has_pip: true,
             setuptools: None,
             has_wheel: false,
@@ -225,6 +241,15 @@ mod tests {
             let result = check(probed(has), python, beam, stages_sdk).err();
             assert_eq!(result.as_deref(), refused, "{has:?} {python:?} {beam:?}");
         }
+    }
+
+    #[test]
+    fn a_working_copy_of_beam_is_told_from_an_installed_one() {
+        let mut copy = probed(Some("2.77.0.dev"));
+        copy.beam_file = Some("/home/me/beam/sdks/python/apache_beam/__init__.py".into());
+        let installed = check(probed(Some("2.77.0")), None, None, false).unwrap();
+        let copy = check(copy, None, None, false).unwrap();
+        assert!(installed.has_installed_beam && !copy.has_installed_beam);
     }
 
     #[test]

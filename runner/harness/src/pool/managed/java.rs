@@ -45,6 +45,7 @@ impl Runtime for Java {
             program,
             arguments,
             variables: Vec::new(),
+            python: None,
         })
     }
 

@@ -10,9 +10,11 @@ mod identify;
 mod interpreter;
 mod jars;
 mod java;
+mod probes;
 mod python;
 mod tools;
 mod venv;
+mod warm;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -21,12 +23,18 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use async_trait::async_trait;
 use dataflume_proto::pipeline::{DockerPayload, Environment};
 use tokio::sync::OnceCell;
+use tracing::{debug, info};
 
 use self::identify::{Language, Sdk};
-use super::launch::{Launch, lines_of, make_scratch, remove_folder};
+use self::python::JobPython;
+pub use self::warm::WarmPythons;
+use super::launch::{Launch, Supervised, lines_of, make_scratch, remove_folder};
 use super::staging::{self, Staged};
 use super::started::Started;
 use super::{PoolContext, PoolError, StartedWorker, WorkerPool, WorkerSpec, boot, decode};
+
+/// Where artifacts are, in the job's folder: SDK harnesses look for it under this name.
+const STAGED_FOLDER: &str = "staged";
 
 /// Tells the folders of a process's pools apart.
 static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -37,6 +45,8 @@ struct Prepared {
     program: PathBuf,
     arguments: Vec<OsString>,
     variables: Vec<(String, String)>,
+    /// For interpreters that are there already.
+    python: Option<JobPython>,
 }
 
 /// What is particular to an SDK.
@@ -107,7 +117,7 @@ impl ManagedPool {
     /// Makes the job's environment, from scratch: an earlier attempt may have left half of one.
     async fn prepare(&self, spec: &WorkerSpec) -> Result<Prepared, PoolError> {
         remove_folder(&self.folder).await;
-        let staged = staging::materialize(spec, &self.folder.join("staged")).await?;
+        let staged = staging::materialize(spec, &self.folder.join(STAGED_FOLDER)).await?;
         let job = Job {
             context: &self.context,
             spec,
@@ -139,7 +149,31 @@ impl ManagedPool {
             variables,
             folder: spec.scratch.clone(),
             lines: lines_of(spec),
+            reads_input: false,
         })
+    }
+
+    /// Makes the worker of an interpreter that is there already, if it is in Python and there is one.
+    async fn warm(&self, spec: &WorkerSpec, launch: &Launch) -> Option<Supervised> {
+        let warm = self.context.warm_pythons.as_ref()?;
+        let python = self.prepared.get()?.python.as_ref()?;
+        let parked = warm.take(&python.base)?;
+        let variables = launch.variables.clone();
+        let job_id = &self.context.job_id;
+        match parked.become_worker(spec, python, variables).await {
+            Ok(process) => {
+                info!(
+                    job_id,
+                    worker_id = spec.worker_id,
+                    "a warm interpreter is the worker"
+                );
+                Some(process)
+            }
+            Err(error) => {
+                debug!(job_id, %error, "a warm interpreter can't be the worker");
+                None
+            }
+        }
     }
 }
 
@@ -154,7 +188,10 @@ impl WorkerPool for ManagedPool {
                 return Err(error);
             }
         };
-        self.started.start(&self.context, &spec, launch).await
+        match self.warm(&spec, &launch).await {
+            Some(process) => Ok(self.started.keep(&spec, process)),
+            None => self.started.start(&self.context, &spec, launch).await,
+        }
     }
 
     async fn shutdown(&self) {

@@ -10,9 +10,10 @@ use super::super::launch::lines_of;
 use super::super::{PoolError, WorkerSpec, boot};
 use super::identify::Sdk;
 use super::interpreter::{Interpreter, choose_interpreter};
+use super::probes::Probes;
 use super::tools::Tool;
 use super::venv::VirtualEnvironment;
-use super::{Job, Prepared, Runtime};
+use super::{Job, Prepared, Runtime, STAGED_FOLDER};
 
 /// Names that the SDK's stager gives.
 const REQUIREMENTS: &str = "requirements.txt";
@@ -20,7 +21,7 @@ const EXTRA_PACKAGES: &str = "extra_packages.txt";
 const WORKFLOW: &str = "workflow.tar.gz";
 const SDK_SOURCES: &str = "dataflow_python_sdk.tar";
 
-const HARNESS_MODULE: &str = "apache_beam.runners.worker.sdk_worker_main";
+pub(super) const HARNESS_MODULE: &str = "apache_beam.runners.worker.sdk_worker_main";
 
 pub(crate) struct Python {
     pub(crate) sdk: Sdk,
@@ -37,8 +38,14 @@ impl Runtime for Python {
             true => None,
             false => self.sdk.beam_version.as_deref(),
         };
+        let unknown = Probes::default();
+        let probes = match &job.context.warm_pythons {
+            Some(warm) => warm.probes(),
+            None => &unknown,
+        };
         let base = choose_interpreter(
             &job.context.pythons,
+            probes,
             self.sdk.language_version.as_deref(),
             beam_version,
             stages_sdk,
@@ -62,6 +69,12 @@ impl Runtime for Python {
                 )],
             ]
             .concat(),
+            // One that has imported another SDK is of no use.
+            python: (!stages_sdk).then(|| JobPython {
+                staged: job.folder.join(STAGED_FOLDER),
+                base,
+                environment,
+            }),
         })
     }
 
@@ -75,6 +88,16 @@ impl Runtime for Python {
         variables.push(("PYTHONUNBUFFERED".to_owned(), "1".to_owned()));
         variables
     }
+}
+
+/// What an interpreter has to know to become a worker of the job.
+#[derive(Debug, Clone)]
+pub(crate) struct JobPython {
+    /// What the environment is layered on.
+    pub(crate) base: Interpreter,
+    pub(crate) environment: VirtualEnvironment,
+    /// The folder with what was staged, which the harness adds to its path.
+    pub(crate) staged: PathBuf,
 }
 
 /// Installs what was staged, in the order in which Beam's boot program does.
@@ -133,7 +156,7 @@ impl Installer<'_> {
             let mut arguments: Vec<OsString> = vec!["-r".into(), list.into()];
             arguments.extend(more.iter().map(OsString::from));
             arguments.push("--find-links".into());
-            arguments.push(self.job.folder.join("staged").into());
+            arguments.push(self.job.folder.join(STAGED_FOLDER).into());
             arguments
         };
         // Not being able to is no failure: the second round shows whether it matters.

@@ -43,6 +43,7 @@ impl Tool<'_> {
             variables: self.variables,
             folder: self.folder.to_owned(),
             lines: self.lines,
+            reads_input: false,
         };
         let exit = job.started.run(job.context, launch).await?;
         match exit.success {

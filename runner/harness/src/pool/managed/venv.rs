@@ -11,8 +11,10 @@ use super::interpreter::Interpreter;
 ///
 /// Made by writing three files rather than by the `venv` module, which needs a second, most of it
 /// for a pip of its own: the interpreter's pip serves as well.
+#[derive(Debug, Clone)]
 pub(crate) struct VirtualEnvironment {
     folder: PathBuf,
+    packages: PathBuf,
 }
 
 impl VirtualEnvironment {
@@ -35,7 +37,18 @@ impl VirtualEnvironment {
         write(&packages.join("dataflume.pth"), path_file(&base.packages)).await?;
         Ok(Self {
             folder: folder.to_owned(),
+            packages,
         })
+    }
+
+    /// Where it is.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where packages are installed.
+    pub(crate) fn packages(&self) -> &Path {
+        &self.packages
     }
 
     /// Its interpreter.
