@@ -41,6 +41,19 @@ fn kill_one(emulator: u32, moment: Duration, choice: usize, job_over: &AtomicBoo
     }
 }
 
+/// For how long a job has workers.
+fn lifetime(emulator: u32, job_over: &AtomicBool) -> Duration {
+    let mut first_seen = None;
+    let mut lived = Duration::ZERO;
+    while !job_over.load(Ordering::Relaxed) {
+        if !workers::harnesses(emulator).is_empty() {
+            lived = first_seen.get_or_insert_with(Instant::now).elapsed();
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    lived
+}
+
 /// Runs the word count `kills` times, in each run killing a worker at a random moment.
 fn survives_killed_workers(sdk: Sdk, kills: usize, seed: u64) -> Result<()> {
     let emulator = Emulator::start();
@@ -52,9 +65,15 @@ fn survives_killed_workers(sdk: Sdk, kills: usize, seed: u64) -> Result<()> {
     };
 
     // Undisturbed, to know within what time a worker can be killed.
-    let undisturbed = run()?;
-    undisturbed.check(&expected)?;
-    let longest_ms = u64::try_from(undisturbed.finished.time.as_millis())?;
+    let over = AtomicBool::new(false);
+    let (undisturbed, lived) = thread::scope(|scope| {
+        let watch = scope.spawn(|| lifetime(emulator.pid(), &over));
+        let ran = run();
+        over.store(true, Ordering::Relaxed);
+        (ran, watch.join().unwrap_or_default())
+    });
+    undisturbed?.check(&expected)?;
+    let longest_ms = u64::try_from(lived.as_millis())?.max(1);
     emulator.check_nothing_left()?;
 
     let mut random = StdRng::seed_from_u64(seed);
