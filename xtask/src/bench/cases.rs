@@ -29,6 +29,8 @@ pub(super) struct Case {
 
 const PORTABLE: &[Kind] = &[Kind::Dataflume, Kind::Prism];
 const ALL: &[Kind] = &[Kind::Dataflume, Kind::Prism, Kind::FnApiRunner];
+/// What a worker's start costs: from an interpreter that waits, against none to start, and from scratch.
+const STARTS: &[Kind] = &[Kind::DataflumeWarm, Kind::Dataflume, Kind::DataflumeCold];
 /// Two workers that Dataflume starts, against an interpreter that is there already.
 const PROCESSES: &[Kind] = &[Kind::DataflumeProcesses, Kind::FnApiRunner];
 
@@ -47,6 +49,7 @@ pub(super) const CASES: &[Case] = &[
     python("python-gbk", "group_by_key", 1_000_000, ALL),
     python("python-combine", "combine", 2_000_000, ALL),
     python("python-side-input", "side_input", 1_000_000, ALL),
+    python("worker-start", "tiny", 10, STARTS),
     python("processes-tiny", "tiny", 10, PROCESSES),
     python("processes-wordcount", "wordcount", 4_000_000, PROCESSES),
     python("processes-gbk", "group_by_key", 1_000_000, PROCESSES),

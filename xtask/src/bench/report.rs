@@ -17,9 +17,13 @@ pub(super) struct Row {
 
 impl Row {
     fn ours(&self) -> Option<(Kind, &[Sample])> {
-        [Kind::Dataflume, Kind::DataflumeProcesses]
-            .into_iter()
-            .find_map(|kind| Some((kind, self.samples.get(&kind)?.as_slice())))
+        [
+            Kind::DataflumeWarm,
+            Kind::Dataflume,
+            Kind::DataflumeProcesses,
+        ]
+        .into_iter()
+        .find_map(|kind| Some((kind, self.samples.get(&kind)?.as_slice())))
     }
 
     /// Prints a line for each runner.

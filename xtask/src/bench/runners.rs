@@ -31,6 +31,12 @@ pub(super) enum Kind {
     /// Dataflume with two workers of its own.
     #[serde(rename = "dataflume-processes")]
     DataflumeProcesses,
+    /// Dataflume with one worker of its own, for which an interpreter waits.
+    #[serde(rename = "dataflume-warm")]
+    DataflumeWarm,
+    /// Dataflume with one worker of its own, which starts from scratch.
+    #[serde(rename = "dataflume-cold")]
+    DataflumeCold,
     /// Beam's runner in Go.
     #[serde(rename = "prism")]
     Prism,
@@ -44,6 +50,8 @@ impl Kind {
         match self {
             Self::Dataflume => "dataflume",
             Self::DataflumeProcesses => "dataflume x2",
+            Self::DataflumeWarm => "warm worker",
+            Self::DataflumeCold => "cold worker",
             Self::Prism => "prism",
             Self::FnApiRunner => "FnApiRunner",
         }
@@ -112,6 +120,11 @@ impl Runner {
             Kind::Dataflume => ours(binaries, &[], "LOOPBACK"),
             Kind::DataflumeProcesses => {
                 let arguments = ["--workers", "process", "--num-workers", WORKERS];
+                ours(binaries, &arguments, "DOCKER")
+            }
+            Kind::DataflumeWarm => ours(binaries, &["--workers", "process"], "DOCKER"),
+            Kind::DataflumeCold => {
+                let arguments = ["--workers", "process", "--warm-python-workers", "0"];
                 ours(binaries, &arguments, "DOCKER")
             }
             Kind::Prism => prism(binaries),
