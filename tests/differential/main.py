@@ -58,6 +58,9 @@ def compare(description, endpoint):
   if expected == found:
     return 'same, nothing came out' if not expected else 'same'
   reason = explained.difference(description, expected, found)
+  if not reason and reference is FnApiRunner:
+    second = run(description, 'second', BundleBasedDirectRunner(), [], REFERENCE_LIMIT)
+    reason = explained.second_opinion(description, second, found)
   if reason:
     return f'explained: {reason}'
   print(f'DIFFERENT: {description}')

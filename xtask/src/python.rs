@@ -8,6 +8,9 @@ use anyhow::{Context, bail};
 use crate::stage::Counts;
 use crate::workspace;
 
+/// Names the interpreters that the emulator may make workers with.
+pub(crate) const PYTHON_VARIABLE: &str = "DATAFLUME_PYTHON";
+
 /// The version that the project is tested with.
 const BEAM_VERSION: &str = "2.77.0";
 const PACKAGES: [&str; 2] = ["apache-beam==2.77.0", "pytest"];
@@ -92,7 +95,7 @@ impl Beam {
 
     /// Tells tests, and emulators that they start, where the SDK is.
     pub(crate) fn set_variables(&self, command: &mut Command) {
-        command.env("DATAFLUME_PYTHON", &self.python);
+        command.env(PYTHON_VARIABLE, &self.python);
         command.env("DATAFLUME_BEAM_WHEEL", &self.package);
     }
 }

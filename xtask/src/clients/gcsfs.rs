@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use super::{STORAGE_VARIABLE, environment, folder, outcomes};
 use crate::conformance::emulator::Emulator;
 use crate::conformance::known::{KnownFailures, Verdict};
+use crate::conformance::setting::Workers;
 use crate::workspace::{self, must};
 
 /// The newest version whose source archive has its tests.
@@ -16,7 +17,10 @@ const VERSION: &str = "2026.2.0";
 
 /// Runs the suite; true if nothing failed but what is known to.
 pub(crate) fn run() -> Result<bool> {
-    let known = KnownFailures::read_file(&folder().join("gcsfs/known-failures.toml"))?;
+    let known = KnownFailures::read_file(
+        &folder().join("gcsfs/known-failures.toml"),
+        Workers::default(),
+    )?;
     let python = environment::of_storage()?;
     let sources = sources()?;
     // The suite wants to see buckets that don't exist.

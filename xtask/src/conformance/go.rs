@@ -136,13 +136,18 @@ impl Suite for GoSuite {
         let mut command = Command::new(self.program(package));
         command
             .arg(format!("-test.run=^{name}$"))
-            .args([
-                "-test.v",
-                "--runner=universal",
-                "--environment_type=LOOPBACK",
-            ])
+            .args(["-test.v", "--runner=universal"])
+            .arg(format!(
+                "--environment_type={}",
+                batch.workers.environment_type()
+            ))
             .arg(format!("-test.timeout={}s", batch.limit_seconds))
             .arg(format!("--endpoint={}", batch.endpoint))
+            // Not used in LOOPBACK. The program is also a worker of its pipelines.
+            .arg(format!(
+                "--worker_binary={}",
+                self.program(package).display()
+            ))
             // Tests find their files from the folder of their sources.
             .current_dir(source);
         Ok(command)

@@ -3,6 +3,7 @@
 //! They are started by our own launcher (`tests/conformance/java`) rather than by a build tool's test plug-in, because one test
 //! that hangs must cost no other test its result, and because every test is to be run exactly once.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use anyhow::{Context, Result};
 use super::process::Group;
 use super::suite::{Batch, Suite, target_folder};
 use crate::examples::JAVA_BEAM_VERSION;
-use crate::python::Beam;
+use crate::python::{Beam, PYTHON_VARIABLE};
 use crate::workspace::must;
 
 /// Packages whose private parts Beam's tests and the harness look into.
@@ -152,9 +153,15 @@ impl Suite for JavaSuite {
         90
     }
 
+    fn worker_variables(&self) -> Result<Vec<(&'static str, OsString)>> {
+        // Those of cross-language tests.
+        Ok(vec![(PYTHON_VARIABLE, Beam::ensure()?.python.into())])
+    }
+
     fn command(&self, batch: &Batch<'_>) -> Result<Command> {
         let mut command = self.launcher()?;
-        for (property, environment) in [("loopback", "LOOPBACK"), ("managed", "DOCKER")] {
+        let usual = batch.workers.environment_type();
+        for (property, environment) in [("usual", usual), ("managed", "DOCKER")] {
             let options = serde_json::json!([
                 "--runner=TestUniversalRunner",
                 format!("--jobEndpoint={}", batch.endpoint),

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use super::outcome::{Outcome, TestResult};
+use super::setting::Workers;
 
 /// What a result means, given what we know.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -36,6 +37,8 @@ struct File {
 struct Failures {
     reason: String,
     tests: Vec<String>,
+    /// The only workers with which they fail.
+    workers: Option<Workers>,
 }
 
 /// The reason of each test that is known to fail.
@@ -46,23 +49,27 @@ pub(crate) struct KnownFailures {
 
 impl KnownFailures {
     /// Reads the list of a suite.
-    pub(crate) fn read(workspace: &Path, suite: &str) -> Result<Self> {
+    pub(crate) fn read(workspace: &Path, suite: &str, workers: Workers) -> Result<Self> {
         let lists = workspace.join("tests/conformance/known-failures");
-        Self::read_file(&lists.join(format!("{suite}.toml")))
+        Self::read_file(&lists.join(format!("{suite}.toml")), workers)
     }
 
     /// Reads a list.
-    pub(crate) fn read_file(path: &Path) -> Result<Self> {
+    pub(crate) fn read_file(path: &Path, workers: Workers) -> Result<Self> {
         let text =
             fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-        Self::parse(&text).with_context(|| format!("in {}", path.display()))
+        Self::parse(&text, workers).with_context(|| format!("in {}", path.display()))
     }
 
-    fn parse(text: &str) -> Result<Self> {
+    fn parse(text: &str, workers: Workers) -> Result<Self> {
         let file: File = toml::from_str(text)?;
         let mut reasons = BTreeMap::new();
-        for Failures { reason, tests } in file.failures {
-            for test in tests {
+        for failures in file.failures {
+            if failures.workers.is_some_and(|only| only != workers) {
+                continue;
+            }
+            let reason = failures.reason;
+            for test in failures.tests {
                 if let Some(other) = reasons.insert(test.clone(), reason.clone()) {
                     bail!("{test} is listed twice: {other:?} and {reason:?}");
                 }
@@ -102,7 +109,11 @@ mod tests {
 
     #[test]
     fn verdicts() {
-        let known = KnownFailures::parse("[[failures]]\nreason = 'why'\ntests = ['a']").unwrap();
+        let known = KnownFailures::parse(
+            "[[failures]]\nreason = 'why'\ntests = ['a']",
+            Workers::Loopback,
+        )
+        .unwrap();
         for (test, outcome, expected) in [
             ("a", Outcome::Failed, Verdict::Known),
             ("a", Outcome::TimedOut, Verdict::Known),
@@ -120,8 +131,17 @@ mod tests {
     }
 
     #[test]
+    fn some_fail_with_one_kind_of_workers_only() {
+        let text = "[[failures]]\nreason = 'why'\ntests = ['a']\nworkers = 'process'";
+        for (workers, reason) in [(Workers::Loopback, None), (Workers::Process, Some("why"))] {
+            let known = KnownFailures::parse(text, workers).unwrap();
+            assert_eq!(known.reason("a"), reason);
+        }
+    }
+
+    #[test]
     fn a_test_fails_for_one_reason() {
         let twice = "[[failures]]\nreason='x'\ntests=['a']\n[[failures]]\nreason='y'\ntests=['a']";
-        assert!(KnownFailures::parse(twice).is_err());
+        assert!(KnownFailures::parse(twice, Workers::Loopback).is_err());
     }
 }

@@ -13,6 +13,7 @@ pub(crate) mod outcome;
 pub(crate) mod process;
 mod python;
 mod report;
+pub(crate) mod setting;
 mod shard;
 mod suite;
 
@@ -23,6 +24,7 @@ use clap::{Args, ValueEnum};
 
 use self::known::{KnownFailures, Verdict};
 use self::report::SuiteReport;
+use self::setting::Setting;
 use self::suite::Suite;
 use crate::stage::Counts;
 use crate::workspace;
@@ -51,6 +53,9 @@ pub(crate) struct ConformanceArgs {
     /// Leave docs/conformance.md as it is.
     #[arg(long)]
     keep_page: bool,
+
+    #[command(flatten)]
+    setting: Setting,
 }
 
 /// A suite of Beam's.
@@ -58,6 +63,10 @@ pub(crate) struct ConformanceArgs {
 pub(crate) enum SuiteName {
     /// `PortableRunnerTest` of the wheel.
     Python,
+    /// The wheel's `FnApiRunnerTest`, with what it skips; only if asked for.
+    PythonFnRunner,
+    /// The wheel's tests that are marked `it_validatesrunner`; only if asked for.
+    PythonValidatesRunner,
     /// The ValidatesRunner tests of the Java SDK.
     Java,
     /// The Java SDK's other tests that run pipelines; only if asked for.
@@ -72,8 +81,12 @@ impl SuiteName {
     fn suite(self, workspace: &Path) -> Box<dyn Suite> {
         let java =
             |category| -> Box<dyn Suite> { Box::new(java::JavaSuite::new(workspace, category)) };
+        let python =
+            |tests| -> Box<dyn Suite> { Box::new(python::PythonSuite::new(workspace, tests)) };
         match self {
-            Self::Python => Box::new(python::PythonSuite::new(workspace)),
+            Self::Python => python(python::Tests::PortableRunner),
+            Self::PythonFnRunner => python(python::Tests::FnRunner),
+            Self::PythonValidatesRunner => python(python::Tests::ValidatesRunner),
             Self::Java => java(java::Category::ValidatesRunner),
             Self::JavaNeedsRunner => java(java::Category::NeedsRunner),
             Self::Go => Box::new(go::GoSuite::new(workspace)),
@@ -93,6 +106,7 @@ pub(crate) fn stage() -> Result<Counts> {
             jobs: 1,
             limit: Some(120),
             keep_page: true,
+            setting: Setting::default(),
         })?);
     }
     Ok(counts)
@@ -123,12 +137,15 @@ fn run_suite(args: &ConformanceArgs, workspace: &Path, name: SuiteName) -> Resul
         .prepare()
         .with_context(|| format!("preparing the {} suite", suite.name()))?;
     let tests = choose(suite.as_ref(), args.filter.as_deref())?;
-    let known = KnownFailures::read(workspace, suite.name())?;
+    let known = KnownFailures::read(workspace, suite.name(), args.setting.workers)?;
 
     // One emulator for each suite: what one leaves behind is not the other's trouble.
     let emulator = match &args.endpoint {
-        Some(_) => None,
-        None => Some(emulator::Emulator::start(workspace, suite.name())?),
+        Some(_) => {
+            args.setting.fits_a_foreign_endpoint()?;
+            None
+        }
+        None => Some(start_emulator(args, workspace, suite.as_ref())?),
     };
     let endpoint = match (&args.endpoint, &emulator) {
         (Some(endpoint), _) => endpoint.clone(),
@@ -136,16 +153,46 @@ fn run_suite(args: &ConformanceArgs, workspace: &Path, name: SuiteName) -> Resul
         (None, None) => bail!("no endpoint"),
     };
     let limit = args.limit.unwrap_or_else(|| suite.default_limit_seconds());
-    let results = shard::run(suite.as_ref(), &tests, &endpoint, limit, args.jobs.max(1))?;
+    let target = shard::Target {
+        endpoint: &endpoint,
+        workers: args.setting.workers,
+        limit_seconds: limit,
+    };
+    let results = shard::run(suite.as_ref(), &tests, target, args.jobs.max(1))?;
 
     let report = SuiteReport::new(suite.as_ref(), results, &known);
     report.print();
-    let whole = args.filter.is_none();
-    report::write_results(workspace, &report)?;
-    if whole && args.endpoint.is_none() && !args.keep_page {
-        report::write_page(workspace, &report)?;
+    let whole = args.filter.is_none() && args.endpoint.is_none();
+    match args.setting.describe() {
+        None => {
+            report::write_results(workspace, &report)?;
+            if whole && !args.keep_page {
+                report::write_page(workspace, &report)?;
+            }
+        }
+        Some(setting) if whole && !args.keep_page => {
+            report::write_variation(workspace, &report, &setting)?;
+        }
+        Some(_) => {}
     }
     Ok(report.count(Verdict::Unexpected))
+}
+
+/// An emulator for the suite, in the setting.
+fn start_emulator(
+    args: &ConformanceArgs,
+    workspace: &Path,
+    suite: &dyn Suite,
+) -> Result<emulator::Emulator> {
+    let arguments = args.setting.emulator_arguments();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let variables = suite.worker_variables()?;
+    let variables: Vec<_> = variables
+        .iter()
+        .map(|(name, value)| (*name, value.as_os_str()))
+        .collect();
+    let binary = emulator::program(workspace)?;
+    emulator::Emulator::spawn(workspace, suite.name(), &binary, &arguments, &variables)
 }
 
 /// The tests of the suite whose name contains the filter.

@@ -1,5 +1,6 @@
-//! Beam's Python suite: `PortableRunnerTest`, from the wheel.
+//! Beam's Python suites, from the wheel.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,30 +9,95 @@ use anyhow::{Context, Result, ensure};
 
 use super::suite::{Batch, Suite, target_folder};
 use crate::examples::BEAM_VERSION;
-use crate::python::Beam;
+use crate::python::{Beam, PYTHON_VARIABLE};
 use crate::workspace::must;
 
 /// What Beam's tests import that its wheel doesn't ask for.
-const TEST_PACKAGES: [&str; 3] = [
+const TEST_PACKAGES: [&str; 4] = [
+    "mock==5.2.0",
     "pyhamcrest==2.1.0",
     "parameterized==0.9.0",
     "tenacity==8.5.0",
 ];
 
-/// The suite, subclassed in `tests/conformance/python`.
+/// Which of the wheel's tests.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Tests {
+    /// `PortableRunnerTest`, subclassed in `tests/conformance/python`.
+    PortableRunner,
+    /// `FnApiRunnerTest`, the same way.
+    FnRunner,
+    /// What is marked as a test for any runner, as it is.
+    ValidatesRunner,
+}
+
+/// Where the wheel has tests that are marked. Others that are need a service outside this machine, or look at no result of a runner.
+const MARKED: [&str; 10] = [
+    "metrics/metric_test.py",
+    "pipeline_test.py",
+    "transforms/combinefn_lifecycle_test.py",
+    "transforms/combiners_test.py",
+    "transforms/deduplicate_test.py",
+    "transforms/dofn_lifecycle_test.py",
+    "transforms/ptransform_test.py",
+    "transforms/sideinputs_test.py",
+    "transforms/util_test.py",
+    "runners/portability/fn_api_runner/translations_test.py",
+];
+
+/// A suite of the wheel's.
 #[derive(Debug)]
 pub(crate) struct PythonSuite {
+    tests: Tests,
     sources: PathBuf,
     folder: PathBuf,
 }
 
 impl PythonSuite {
     /// Its files are below the workspace's root.
-    pub(crate) fn new(workspace: &Path) -> Self {
+    pub(crate) fn new(workspace: &Path, tests: Tests) -> Self {
         Self {
+            tests,
             sources: workspace.join("tests/conformance/python"),
             folder: target_folder(workspace, "python"),
         }
+    }
+
+    /// What pytest is to collect.
+    fn tests(&self) -> Result<Vec<OsString>> {
+        Ok(match self.tests {
+            Tests::PortableRunner => vec![self.sources.join("endpoint_test.py").into()],
+            Tests::FnRunner => vec![self.sources.join("fn_runner_endpoint_test.py").into()],
+            Tests::ValidatesRunner => {
+                let package = Beam::ensure()?.package;
+                let marked = MARKED.iter().map(|file| package.join(file).into());
+                ["-m".into(), "it_validatesrunner".into()]
+                    .into_iter()
+                    .chain(marked)
+                    .collect()
+            }
+        })
+    }
+
+    /// An interpreter for workers of the emulator's own: the SDK's, with the tests' packages, which the tests' code imports.
+    fn worker_python(&self) -> Result<PathBuf> {
+        let beam = Beam::ensure()?;
+        let folder = self.folder.join("worker");
+        must(
+            Command::new(&beam.python)
+                .args(["-m", "venv", "--without-pip", "--clear"])
+                .arg(&folder),
+        )?;
+        let installed = beam.package.parent().context("a package has a folder")?;
+        let version = installed
+            .parent()
+            .and_then(Path::file_name)
+            .context("packages belong to a version of Python")?;
+        let paths = [installed, &self.packages(), &self.sources]
+            .map(|path| format!("{}\n", path.display()));
+        let packages = folder.join("lib").join(version).join("site-packages");
+        fs::write(packages.join("conformance.pth"), paths.concat())?;
+        Ok(folder.join("bin/python"))
     }
 
     /// Where the test packages are: apart, because the environment is also the workers' and shall be as a user's.
@@ -50,12 +116,17 @@ impl PythonSuite {
                 "no:cacheprovider",
                 "-c",
                 "/dev/null",
-                "--rootdir",
+                "-p",
+                "conformance_plugin",
+                // What is outside the root has no file in its name.
+                "--rootdir=/",
             ])
-            .arg(&self.sources)
-            .arg(self.sources.join("endpoint_test.py"))
+            .args(self.tests()?)
             .current_dir(&self.folder)
-            .env("PYTHONPATH", self.packages())
+            .env(
+                "PYTHONPATH",
+                std::env::join_paths([self.sources.clone(), self.packages()])?,
+            )
             .env("PYTHONDONTWRITEBYTECODE", "1");
         Ok(command)
     }
@@ -63,11 +134,20 @@ impl PythonSuite {
 
 impl Suite for PythonSuite {
     fn name(&self) -> &'static str {
-        "python"
+        match self.tests {
+            Tests::PortableRunner => "python",
+            Tests::FnRunner => "python-fn-runner",
+            Tests::ValidatesRunner => "python-validates-runner",
+        }
     }
 
     fn title(&self) -> String {
-        format!("Python: PortableRunnerTest of apache-beam {BEAM_VERSION}")
+        let tests = match self.tests {
+            Tests::PortableRunner => "PortableRunnerTest",
+            Tests::FnRunner => "FnApiRunnerTest and FnApiBasedStateBackedCoderTest",
+            Tests::ValidatesRunner => "tests marked it_validatesrunner",
+        };
+        format!("Python: {tests} of apache-beam {BEAM_VERSION}")
     }
 
     fn prepare(&self) -> Result<()> {
@@ -115,10 +195,18 @@ impl Suite for PythonSuite {
         60
     }
 
+    fn worker_variables(&self) -> Result<Vec<(&'static str, OsString)>> {
+        Ok(vec![(PYTHON_VARIABLE, self.worker_python()?.into())])
+    }
+
     fn command(&self, batch: &Batch<'_>) -> Result<Command> {
         let mut command = self.pytest()?;
         command
             .env("CONFORMANCE_ENDPOINT", batch.endpoint)
+            .env(
+                "CONFORMANCE_ENVIRONMENT_TYPE",
+                batch.workers.environment_type(),
+            )
             .env("CONFORMANCE_TESTS", &batch.tests_file)
             .env("CONFORMANCE_EVENTS", &batch.events_file)
             .env("CONFORMANCE_LIMIT_SECONDS", batch.limit_seconds.to_string());

@@ -17,9 +17,10 @@ const HEADER: &str = "\
 # Conformance
 
 Beam's own suites, unmodified, against Dataflume, test by test. `cargo xtask conformance [python|java|go] [filter]` runs them and
-writes this page; `java-needs-runner` is a further one, run when it is asked for. `--endpoint HOST:PORT` runs them against another
-job service. Pipelines run in LOOPBACK: the workers are threads of the test's own process. Only Java's cross-language tests run in
-Dataflume's own Java and Python workers, with an expansion service that the command starts. A test that is known to fail is in
+writes this page; `java-needs-runner`, `python-fn-runner` and `python-validates-runner` are further ones, run when they are asked for.
+`--endpoint HOST:PORT` runs them against another job service. Pipelines run in LOOPBACK: the workers are threads of the test's own
+process. Only Java's cross-language tests run in Dataflume's own Java and Python workers, with an expansion service that the command
+starts. The last section has the totals with process workers, with several workers, and under stress. A test that is known to fail is in
 `tests/conformance/known-failures` with the reason; any other failure fails the run. Seconds include the SDK's own: the Java client
 asks for a job's state every 3 s.
 ";
@@ -53,6 +54,18 @@ impl SuiteReport {
             .iter()
             .filter(|(_, other, _)| *other == verdict)
             .count()
+    }
+
+    /// The names of the tests that failed and that nobody expected to.
+    fn unexpected(&self) -> String {
+        let unexpected = self
+            .tests
+            .iter()
+            .filter(|(_, verdict, _)| *verdict == Verdict::Unexpected);
+        let names: Vec<_> = unexpected
+            .map(|(result, ..)| result.test.as_str())
+            .collect();
+        names.join(", ")
     }
 
     fn summary(&self) -> String {
@@ -142,6 +155,51 @@ pub(crate) fn write_results(workspace: &Path, report: &SuiteReport) -> Result<()
         .with_context(|| format!("writing {}", path.display()))
 }
 
+/// The section of the runs in other settings than the default. It comes last.
+const VARIATIONS: &str = "~settings";
+
+/// Puts the totals of a run in another setting into the page.
+pub(crate) fn write_variation(workspace: &Path, report: &SuiteReport, setting: &str) -> Result<()> {
+    let path = workspace.join("docs/conformance.md");
+    let old = fs::read_to_string(&path).unwrap_or_default();
+    let row = format!(
+        "| {} | {setting} | {} | {} |",
+        report.name,
+        report.summary(),
+        report.unexpected()
+    );
+    let page = with_variation(&old, report.name, setting, &row);
+    fs::write(&path, page).with_context(|| format!("writing {}", path.display()))
+}
+
+/// The page with the row put in or replaced.
+fn with_variation(page: &str, name: &str, setting: &str, row: &str) -> String {
+    let start = format!("| {name} | {setting} |");
+    let old = page
+        .split_once(&marker(VARIATIONS))
+        .map_or("", |(_, section)| section);
+    let mut rows: Vec<&str> = old
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| suite |"))
+        .filter(|line| !line.starts_with(&start))
+        .collect();
+    rows.push(row);
+    rows.sort_unstable();
+    let section = format!("{VARIATIONS_HEADER}{}", rows.join("\n"));
+    with_section(page, VARIATIONS, &section)
+}
+
+/// Begins the section of other settings.
+const VARIATIONS_HEADER: &str = "\
+## In other settings
+
+The same suites with other workers and with switches that make it harder (`--workers process`, `--worker-count`,
+`--max-bundle-elements`, `--fail-every-nth-bundle`).
+
+| suite | setting | results | failed, but not known to fail |
+|---|---|---|---|
+";
+
 /// Puts the suite's section into the page; the other suites' sections stay as they are.
 pub(crate) fn write_page(workspace: &Path, report: &SuiteReport) -> Result<()> {
     let path = workspace.join("docs/conformance.md");
@@ -184,5 +242,17 @@ mod tests {
         assert!(page.contains("## P\n\nnew\n"));
         assert!(!page.contains("old"));
         assert_eq!(page, with_section(&page, "go", "## G\n\ngo"));
+    }
+
+    #[test]
+    fn a_variation_replaces_the_one_of_the_same_setting() {
+        let page = with_section("", "python", "## P\n\np");
+        let page = with_variation(&page, "go", "2 workers", "| go | 2 workers | old | |");
+        let page = with_variation(&page, "go", "3 workers", "| go | 3 workers | other | |");
+        let page = with_variation(&page, "go", "2 workers", "| go | 2 workers | new | |");
+        assert!(page.contains("| new |") && page.contains("| other |") && page.contains("## P"));
+        assert!(!page.contains("old"));
+        assert!(page.ends_with("| go | 2 workers | new | |\n| go | 3 workers | other | |\n"));
+        assert!(with_section(&page, "go", "## G").contains("| new |"));
     }
 }

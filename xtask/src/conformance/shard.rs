@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use super::outcome::{Event, Outcome, TestResult};
 use super::process::Group;
+use super::setting::Workers;
 use super::suite::{Batch, Suite};
 
 /// How much longer than its limit a test may take before its process is killed: a suite that stops its tests itself can go on
@@ -22,12 +23,22 @@ const START_UP: Duration = Duration::from_secs(120);
 /// How much of a log is the message of a test whose process died.
 const MESSAGE_LENGTH: usize = 4000;
 
+/// Where the tests' pipelines run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target<'a> {
+    /// The job endpoint, HOST:PORT.
+    pub(crate) endpoint: &'a str,
+    /// What the tests' code is to run in.
+    pub(crate) workers: Workers,
+    /// Seconds that one test may take.
+    pub(crate) limit_seconds: u64,
+}
+
 /// Runs all tests in up to `jobs` processes at a time. The results are in the order of the names.
 pub(crate) fn run(
     suite: &dyn Suite,
     tests: &[String],
-    endpoint: &str,
-    limit_seconds: u64,
+    target: Target<'_>,
     jobs: usize,
 ) -> Result<Vec<TestResult>> {
     let folder = super::suite::target_folder(crate::workspace::root(), suite.name()).join("runs");
@@ -39,8 +50,7 @@ pub(crate) fn run(
     let queue = Mutex::new(batches(tests, suite.tests_per_process(), jobs));
     let run = Run {
         suite,
-        endpoint,
-        limit_seconds,
+        target,
         folder: &folder,
     };
     let results = std::thread::scope(|scope| {
@@ -75,8 +85,7 @@ fn batches(tests: &[String], most: usize, jobs: usize) -> VecDeque<Vec<String>> 
 /// What is the same for all batches of a run.
 struct Run<'a> {
     suite: &'a dyn Suite,
-    endpoint: &'a str,
-    limit_seconds: u64,
+    target: Target<'a>,
     folder: &'a Path,
 }
 
@@ -124,8 +133,9 @@ impl Run<'_> {
             tests,
             tests_file,
             events_file,
-            endpoint: self.endpoint,
-            limit_seconds: self.limit_seconds,
+            endpoint: self.target.endpoint,
+            workers: self.target.workers,
+            limit_seconds: self.target.limit_seconds,
         };
         let start = Instant::now();
         let mut group = Group::start(&mut self.suite.command(&batch)?, &log)?;
@@ -139,7 +149,7 @@ impl Run<'_> {
                 success = Some(status.success());
                 break;
             }
-            if Instant::now() >= watch.deadline(Duration::from_secs(self.limit_seconds)) {
+            if Instant::now() >= watch.deadline(Duration::from_secs(self.target.limit_seconds)) {
                 break;
             }
             Group::pause();

@@ -1,11 +1,13 @@
 //! What a suite of one SDK has to offer.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
 
 use super::outcome::Outcome;
+use super::setting::Workers;
 
 /// Beam's tests for one SDK.
 pub(crate) trait Suite: Sync {
@@ -29,6 +31,11 @@ pub(crate) trait Suite: Sync {
         usize::MAX
     }
 
+    /// Variables for the emulator, by which workers that it makes itself find what the tests' code needs.
+    fn worker_variables(&self) -> Result<Vec<(&'static str, OsString)>> {
+        Ok(Vec::new())
+    }
+
     /// The command that runs the tests of a batch and tells about them (see [`crate::conformance::outcome::Event`]).
     fn command(&self, batch: &Batch<'_>) -> Result<Command>;
 
@@ -49,6 +56,8 @@ pub(crate) struct Batch<'a> {
     pub(crate) events_file: PathBuf,
     /// The job endpoint, HOST:PORT.
     pub(crate) endpoint: &'a str,
+    /// What the tests' code is to run in.
+    pub(crate) workers: Workers,
     /// Seconds that one test may take.
     pub(crate) limit_seconds: u64,
 }

@@ -59,8 +59,8 @@ final class TestRun {
     }
   }
 
-  /** The properties with the pipeline options of tests in LOOPBACK, and in workers of the runner's own. */
-  private static final String LOOPBACK_OPTIONS = "dataflume.options.loopback";
+  /** The properties with the pipeline options of tests as wanted, and in workers of the runner's own. */
+  private static final String USUAL_OPTIONS = "dataflume.options.usual";
 
   private static final String MANAGED_OPTIONS = "dataflume.options.managed";
 
@@ -75,7 +75,7 @@ final class TestRun {
   private static void execute(String name, Verdict verdict) throws ClassNotFoundException {
     int dot = name.lastIndexOf('.');
     // Cross-language transforms are expanded before a LOOPBACK environment has its address.
-    String options = System.getProperty(name.contains("Xlang") ? MANAGED_OPTIONS : LOOPBACK_OPTIONS);
+    String options = System.getProperty(name.contains("Xlang") ? MANAGED_OPTIONS : USUAL_OPTIONS);
     System.setProperty("beamTestPipelineOptions", options);
     Class<?> type = Class.forName(name.substring(0, dot));
     JUnitCore core = new JUnitCore();
