@@ -16,6 +16,7 @@ pub mod beam;
 pub mod buckets;
 pub mod cli;
 pub mod clients;
+mod clock;
 pub mod dataflow;
 pub mod gcs;
 pub mod http;

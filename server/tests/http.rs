@@ -107,3 +107,31 @@ async fn unknown_grpc_methods_are_unimplemented() {
         );
     }
 }
+
+#[tokio::test]
+async fn the_clock_is_stopped_moved_and_started() {
+    let server = TestServer::start().await;
+    let [client, _] = clients();
+    let ask = async |request: reqwest::RequestBuilder| {
+        let response = request.send().await.unwrap();
+        let status = response.status();
+        let body: serde_json::Value = response.json().await.unwrap();
+        (status, body)
+    };
+    let url = format!("{}/_emulator/clock", server.url());
+    let post = |what: &str| client.post(format!("{url}/{what}"));
+
+    let (_, running) = ask(client.get(&url)).await;
+    assert_eq!(running["paused"], false);
+    let (_, paused) = ask(post("pause")).await;
+    assert_eq!(paused["paused"], true);
+    let stopped = paused["nowMs"].as_i64().unwrap();
+    assert!(stopped >= running["nowMs"].as_i64().unwrap());
+    let (_, advanced) = ask(post("advance?ms=3600000")).await;
+    assert_eq!(advanced["nowMs"], stopped + 3_600_000);
+    let (status, refused) = ask(post("advance?ms=9000000000000000")).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{refused}");
+    let (_, resumed) = ask(post("resume")).await;
+    assert_eq!(resumed["paused"], false);
+    assert!(resumed["nowMs"].as_i64().unwrap() >= stopped + 3_600_000);
+}

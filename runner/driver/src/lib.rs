@@ -11,6 +11,7 @@
 //! public API.
 
 mod bundle;
+pub mod clock;
 pub mod data;
 pub mod job;
 pub mod metrics;

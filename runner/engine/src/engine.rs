@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use crate::clock::Clock;
 use dataflume_graph::plan::Plan;
 use dataflume_model::ids::{BundleId, EnvironmentId, StageId, WorkerId};
 use dataflume_model::time::{EventTime, ProcessingTime};
@@ -38,6 +39,7 @@ pub struct Engine {
     /// Sources have been stopped.
     pub(crate) draining: bool,
     pub(crate) now: ProcessingTime,
+    pub(crate) clock: Clock,
     pub(crate) actions: VecDeque<Action>,
     pub(crate) phase: Phase,
     next_bundle: u64,
@@ -100,6 +102,7 @@ impl Engine {
             scripts: Scripts::of(plan),
             draining: false,
             now: ProcessingTime(0),
+            clock: Clock::REAL,
             actions: VecDeque::new(),
             phase: Phase::New,
             next_bundle: 1,
@@ -117,7 +120,7 @@ impl Engine {
         match input {
             Input::Start => {
                 self.phase = Phase::Running;
-                self.scripts.start(self.now);
+                self.scripts.start(self.clock.at(self.now));
             }
             Input::WorkerJoined {
                 worker,
@@ -145,6 +148,7 @@ impl Engine {
             }
             Input::SplitRefused { bundle } => self.refuse_split(bundle),
             Input::Tick => {}
+            Input::Clock(clock) => self.clock = clock,
             Input::Drain => self.drain(),
             Input::Cancel => self.finish(JobOutcome::Cancelled),
             Input::Fail(error) => self.finish(JobOutcome::Failed(error)),
@@ -193,12 +197,23 @@ impl Engine {
             } else {
                 JobOutcome::Done
             });
-        } else if self.next_deadline().is_none() {
+        } else if self.next_deadline().is_none() && !self.waits_for_stopped_clock() {
             let dump = self.dump();
             self.finish(JobOutcome::Failed(format!(
                 "the job can make no progress: nothing runs, nothing is ready, and no timer or delay is due\n{dump}"
             )));
         }
+    }
+
+    /// Somebody will move the clock, and timers are due then.
+    fn waits_for_stopped_clock(&self) -> bool {
+        let is_timed = |stage: &StageId| {
+            self.stages[stage.index()]
+                .timers
+                .next_processing()
+                .is_some()
+        };
+        matches!(self.clock, Clock::Stopped { .. }) && self.timed.iter().any(is_timed)
     }
 
     /// Ends the job: nothing of what still runs will count.
@@ -287,7 +302,9 @@ impl Engine {
             };
             [
                 state.pending.next_wake(),
-                timer.filter(|time| *time > self.now),
+                timer
+                    .filter(|time| *time > self.timer_clock())
+                    .and_then(|time| self.clock.real(time)),
             ]
         });
         stages.flatten().chain(self.next_split_check()).min()

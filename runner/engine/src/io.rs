@@ -1,5 +1,6 @@
 //! What goes into the engine and what comes out of it: two closed enums.
 
+use crate::clock::Clock;
 use dataflume_model::ids::{BundleId, EnvironmentId, KeyGroup, PCollectionId, StageId, WorkerId};
 use dataflume_model::time::{EventTime, ProcessingTime};
 use smallvec::SmallVec;
@@ -184,6 +185,8 @@ pub enum Input {
     },
     /// Time passed; `now` says how far.
     Tick,
+    /// The clock of processing time was moved, stopped or started. Until the first of these it is the real one.
+    Clock(Clock),
     /// Take in nothing more, and finish what is under way.
     Drain,
     /// Stop everything.

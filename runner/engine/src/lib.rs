@@ -9,6 +9,7 @@
 //! [`store::Store`].
 
 pub mod autoscale;
+mod clock;
 mod config;
 mod drain;
 mod dump;
@@ -28,6 +29,7 @@ mod test_stream;
 mod topology;
 mod watermark;
 
+pub use clock::Clock;
 pub use config::EngineConfig;
 pub use engine::Engine;
 pub use io::{

@@ -115,7 +115,7 @@ impl Engine {
     pub(crate) fn timer_clock(&self) -> ProcessingTime {
         match self.scripts.clock {
             Some(clock) if !self.scripts.is_empty() => clock,
-            _ => self.now,
+            _ => self.clock.at(self.now),
         }
     }
 

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
+use dataflume_driver::job::DriverOptions;
+
 use super::arguments::Options;
 use crate::clients;
 use crate::runner::{PipelineRunner, RunnerOptions};
@@ -31,7 +33,12 @@ pub(super) async fn server(
     };
     let started = Server::start(server, |context| {
         let services = clients::services(&context.endpoint).into_iter();
+        let driver = DriverOptions {
+            clock: context.clock,
+            ..runner.driver
+        };
         let runner = RunnerOptions {
+            driver,
             worker_variables: services
                 .map(|(name, value)| (name.to_owned(), value))
                 .collect(),

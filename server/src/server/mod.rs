@@ -6,6 +6,7 @@ mod error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use dataflume_driver::clock::SharedClock;
 use dataflume_harness::pool::Instance;
 use dataflume_harness::{FnApi, FnApiOptions};
 use tracing::{error, info, warn};
@@ -16,7 +17,7 @@ use crate::buckets::{Buckets, ExportError};
 use crate::dataflow::DataflowApi;
 use crate::http::{self, Connections, Health};
 use crate::jobs::{JobRunner, JobService, ServiceOptions};
-use crate::{gcs, identity};
+use crate::{clock, gcs, identity};
 use data::{Data, STAGING_BUCKET};
 
 pub use error::ServerError;
@@ -79,6 +80,8 @@ pub struct RunnerContext {
     pub instance: Arc<Instance>,
     /// `host:port` of all services.
     pub endpoint: String,
+    /// What processing-time timers and triggers are to follow.
+    pub clock: Arc<SharedClock>,
 }
 
 /// A server that runs. [`Server::shutdown`] ends it; dropping it closes its port, but leaves jobs
@@ -111,7 +114,9 @@ impl Server {
         let endpoint = format!("{}:{port}", reachable(&options.host));
         let fn_api = FnApi::new(FnApiOptions::default());
         fn_api.set_endpoint(endpoint.clone());
+        let shared_clock = Arc::<SharedClock>::default();
         let runner = make_runner(RunnerContext {
+            clock: shared_clock.clone(),
             fn_api: fn_api.clone(),
             instance: data.instance.clone(),
             endpoint: endpoint.clone(),
@@ -147,7 +152,8 @@ impl Server {
         let dataflow = DataflowApi::new(jobs.clone(), artifacts);
         let apis = gcs::router(buckets.clone())
             .merge(dataflow.router())
-            .merge(identity::router());
+            .merge(identity::router())
+            .merge(clock::router(shared_clock));
         let router = http::router(services, apis, buckets.clone(), health.clone());
         let connections = http::serve(listeners, &router, open);
         data.sweep();

@@ -11,14 +11,26 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability.api import beam_job_api_pb2
 from apache_beam.runners.portability import portable_runner
 from apache_beam.runners.portability.fn_api_runner import fn_runner_test
+from apache_beam.runners.runner import PipelineState
 
 
 class DrainingRunner(portable_runner.PortableRunner):
-  """Asks for a drain as soon as the job has been sent, so before its first bundle."""
+  """Asks for a drain as soon as the job has been sent, so before its first bundle, and is content when it has drained."""
 
   def run_pipeline(self, pipeline, options):
     result = super().run_pipeline(pipeline, options)
     result._job_service.Drain(beam_job_api_pb2.DrainJobRequest(job_id=result._job_id))
+    wait = result.wait_until_finish
+
+    def wait_until_drained(duration=None):
+      try:
+        return wait(duration)
+      except RuntimeError:
+        if result.state != PipelineState.DRAINED:
+          raise
+        return result.state
+
+    result.wait_until_finish = wait_until_drained
     return result
 
 

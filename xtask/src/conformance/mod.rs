@@ -84,9 +84,9 @@ impl SuiteName {
         let python =
             |tests| -> Box<dyn Suite> { Box::new(python::PythonSuite::new(workspace, tests)) };
         match self {
-            Self::Python => python(python::Tests::PortableRunner),
-            Self::PythonFnRunner => python(python::Tests::FnRunner),
-            Self::PythonValidatesRunner => python(python::Tests::ValidatesRunner),
+            Self::Python => python(python::Tests::Portable),
+            Self::PythonFnRunner => python(python::Tests::FnApi),
+            Self::PythonValidatesRunner => python(python::Tests::Marked),
             Self::Java => java(java::Category::ValidatesRunner),
             Self::JavaNeedsRunner => java(java::Category::NeedsRunner),
             Self::Go => Box::new(go::GoSuite::new(workspace)),

@@ -24,11 +24,11 @@ const TEST_PACKAGES: [&str; 4] = [
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Tests {
     /// `PortableRunnerTest`, subclassed in `tests/conformance/python`.
-    PortableRunner,
+    Portable,
     /// `FnApiRunnerTest`, the same way.
-    FnRunner,
+    FnApi,
     /// What is marked as a test for any runner, as it is.
-    ValidatesRunner,
+    Marked,
 }
 
 /// Where the wheel has tests that are marked. Others that are need a service outside this machine, or look at no result of a runner.
@@ -66,9 +66,9 @@ impl PythonSuite {
     /// What pytest is to collect.
     fn tests(&self) -> Result<Vec<OsString>> {
         Ok(match self.tests {
-            Tests::PortableRunner => vec![self.sources.join("endpoint_test.py").into()],
-            Tests::FnRunner => vec![self.sources.join("fn_runner_endpoint_test.py").into()],
-            Tests::ValidatesRunner => {
+            Tests::Portable => vec![self.sources.join("endpoint_test.py").into()],
+            Tests::FnApi => vec![self.sources.join("fn_runner_endpoint_test.py").into()],
+            Tests::Marked => {
                 let package = Beam::ensure()?.package;
                 let marked = MARKED.iter().map(|file| package.join(file).into());
                 ["-m".into(), "it_validatesrunner".into()]
@@ -83,11 +83,6 @@ impl PythonSuite {
     fn worker_python(&self) -> Result<PathBuf> {
         let beam = Beam::ensure()?;
         let folder = self.folder.join("worker");
-        must(
-            Command::new(&beam.python)
-                .args(["-m", "venv", "--without-pip", "--clear"])
-                .arg(&folder),
-        )?;
         let installed = beam.package.parent().context("a package has a folder")?;
         let version = installed
             .parent()
@@ -96,7 +91,17 @@ impl PythonSuite {
         let paths = [installed, &self.packages(), &self.sources]
             .map(|path| format!("{}\n", path.display()));
         let packages = folder.join("lib").join(version).join("site-packages");
-        fs::write(packages.join("conformance.pth"), paths.concat())?;
+        let path_file = packages.join("conformance.pth");
+        // Another run may be using it.
+        if fs::read_to_string(&path_file).is_ok_and(|found| found == paths.concat()) {
+            return Ok(folder.join("bin/python"));
+        }
+        must(
+            Command::new(&beam.python)
+                .args(["-m", "venv", "--without-pip", "--clear"])
+                .arg(&folder),
+        )?;
+        fs::write(path_file, paths.concat())?;
         Ok(folder.join("bin/python"))
     }
 
@@ -135,17 +140,17 @@ impl PythonSuite {
 impl Suite for PythonSuite {
     fn name(&self) -> &'static str {
         match self.tests {
-            Tests::PortableRunner => "python",
-            Tests::FnRunner => "python-fn-runner",
-            Tests::ValidatesRunner => "python-validates-runner",
+            Tests::Portable => "python",
+            Tests::FnApi => "python-fn-runner",
+            Tests::Marked => "python-validates-runner",
         }
     }
 
     fn title(&self) -> String {
         let tests = match self.tests {
-            Tests::PortableRunner => "PortableRunnerTest",
-            Tests::FnRunner => "FnApiRunnerTest and FnApiBasedStateBackedCoderTest",
-            Tests::ValidatesRunner => "tests marked it_validatesrunner",
+            Tests::Portable => "PortableRunnerTest",
+            Tests::FnApi => "FnApiRunnerTest and FnApiBasedStateBackedCoderTest",
+            Tests::Marked => "tests marked it_validatesrunner",
         };
         format!("Python: {tests} of apache-beam {BEAM_VERSION}")
     }

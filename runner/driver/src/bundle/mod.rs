@@ -18,6 +18,7 @@ use dataflume_harness::Worker;
 use dataflume_model::ids::{BundleId, PCollectionId};
 use dataflume_model::windowed::WindowedCodec;
 
+use crate::clock::SharedClock;
 use crate::data::cut::{CutOutput, CutSpec, OutputCutter};
 use crate::data::{DataError, DataOptions, DataStore};
 use crate::job::DriverOptions;
@@ -40,6 +41,8 @@ pub(crate) struct BundleContext {
     pub(crate) metrics: Arc<JobMetrics>,
     /// Who can be asked about windows.
     pub(crate) workers: Arc<WorkerDirectory>,
+    /// What timers follow where no TestStream says what time it is.
+    pub(crate) clock: Arc<SharedClock>,
     /// Of every keyed stage.
     pub(crate) key_groups: u32,
     /// What a grouping at the end of its input may hold in memory.
@@ -66,6 +69,7 @@ impl BundleContext {
             store: Arc::new(MemoryStore::default()),
             metrics,
             workers: Arc::default(),
+            clock: options.clock.clone(),
             key_groups: options.cut.key_groups,
             grouping_bytes: usize::try_from(options.memory_budget_bytes / GROUPING_SHARE)
                 .unwrap_or(usize::MAX),

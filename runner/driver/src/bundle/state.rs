@@ -16,8 +16,8 @@ use dataflume_proto::fn_execution::{
 
 use super::late::Lateness;
 use super::{BundleContext, Staged, data_failure};
+use crate::clock::{SharedClock, now};
 use crate::data::DataStore;
-use crate::job::now;
 use crate::side_input::BundleSideInputs;
 use crate::state::{BundleState, KeyedState, StateCoders};
 use crate::timers::{BundleTimers, KeyedTimers};
@@ -36,6 +36,7 @@ struct Timers {
     due: Vec<(String, Bytes)>,
     /// Set where processing time is that of a script.
     script_clock: Option<ProcessingTime>,
+    clock: Arc<SharedClock>,
 }
 
 struct Handler {
@@ -126,9 +127,11 @@ impl Keyed {
         match &self.timers {
             Some(timers) if timers.transform == transform => {
                 // Taken now, when all of them are set: rather a moment too early than too late.
-                let shift = timers
+                let now = now();
+                let shown = timers
                     .script_clock
-                    .map_or(0, |clock| clock.0.saturating_sub(now().0));
+                    .unwrap_or_else(|| timers.clock.reading().at(now));
+                let shift = shown.0.saturating_sub(now.0);
                 let absorbed = timers.bundle.absorb_shifted(family, bytes, shift);
                 absorbed.map_err(data_failure)
             }
@@ -207,6 +210,7 @@ impl Timers {
             bundle,
             due,
             script_clock: context.has_script().then_some(work.processing_time),
+            clock: context.clock.clone(),
         })
     }
 }

@@ -27,10 +27,11 @@ pub use progress::{RunningBundle, StageProgress};
 pub use scaling::ScalingEvent;
 pub use usage::Usage;
 
+use crate::clock::SharedClock;
 use crate::data::cut::CutOptions;
 use crate::data::{DataError, DataOptions};
 use crate::metrics::JobMetrics;
-pub(crate) use run::{Report, now};
+pub(crate) use run::Report;
 use usage::Meter;
 
 use crate::bundle::GROUPING_SHARE;
@@ -76,6 +77,8 @@ pub struct DriverOptions {
     pub memory_budget_bytes: u64,
     /// The first attempt of every so many bundles fails though it succeeded: a test of all else.
     pub fail_every_nth_bundle: Option<u64>,
+    /// What processing-time timers and triggers follow.
+    pub clock: Arc<SharedClock>,
     /// A worker that has not connected this long after its process started has failed.
     pub worker_ready_timeout: Duration,
 }
@@ -87,6 +90,7 @@ impl Default for DriverOptions {
             cut: CutOptions::default(),
             memory_budget_bytes: 512 << 20,
             fail_every_nth_bundle: None,
+            clock: Arc::default(),
             worker_ready_timeout: Duration::from_secs(120),
         }
     }

@@ -2,7 +2,7 @@
 //! nothing about data; what it decides itself is when to give up on workers (`losses`).
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use dataflume_engine::autoscale::Autoscaler;
 use dataflume_engine::{BundleFailure, Engine, Input, JobOutcome, PendingData};
@@ -19,6 +19,7 @@ use super::workers::{StartFailure, Workers};
 use super::{DriverOptions, Importance, JobListener, JobSpec, Seen, WorkersPhase};
 use crate::bundle::sdk::Live;
 use crate::bundle::{BundleContext, Staged};
+use crate::clock::now;
 use crate::data::{DataError, DataOptions};
 
 /// How long an ended job's workers are kept for the finalization of its last bundles.
@@ -163,6 +164,9 @@ impl Run {
         if self.spec.environments.is_empty() {
             self.mark_running();
         }
+        let clock = self.context.clock.clone();
+        let mut clock = clock.subscribe();
+        self.tell(Input::Clock(*clock.borrow_and_update()));
         self.tell(Input::Start);
         let outcome = loop {
             if let Some(outcome) = self.outcome.take() {
@@ -170,20 +174,17 @@ impl Run {
             }
             let deadline = self.engine.next_deadline().into_iter();
             let deadline = deadline.chain(self.next_look()).min();
-            match deadline {
-                None => match inbox.recv().await {
+            tokio::select! {
+                report = inbox.recv() => match report {
                     Some(report) => self.take(report),
                     None => break JobOutcome::Failed("the job's driver lost its inbox".to_owned()),
                 },
-                Some(deadline) => {
-                    let wait = deadline.0.saturating_sub(now().0).max(0).unsigned_abs();
-                    tokio::select! {
-                        Some(report) = inbox.recv() => self.take(report),
-                        () = tokio::time::sleep(Duration::from_millis(wait)) => {
-                            self.tell(Input::Tick);
-                        }
-                    }
+                // The job's context has the sender.
+                Ok(()) = clock.changed() => {
+                    let reading = *clock.borrow_and_update();
+                    self.tell(Input::Clock(reading));
                 }
+                () = reached(deadline) => self.tell(Input::Tick),
             }
             self.scale(now());
             self.watch.look(&self.engine);
@@ -347,9 +348,13 @@ impl Run {
     }
 }
 
-pub(crate) fn now() -> ProcessingTime {
-    let since_epoch = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    ProcessingTime(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+/// Waits until it is that late; for ever if there is nothing to wait for.
+async fn reached(deadline: Option<ProcessingTime>) {
+    match deadline {
+        Some(deadline) => {
+            let wait = deadline.0.saturating_sub(now().0).max(0).unsigned_abs();
+            tokio::time::sleep(Duration::from_millis(wait)).await;
+        }
+        None => std::future::pending().await,
+    }
 }
