@@ -27,7 +27,7 @@ use crate::side_input::{SideInputDelta, SideInputStore};
 use crate::window_fn::WorkerDirectory;
 
 /// The part of a job's memory budget that one grouping may take.
-pub(crate) const GROUPING_SHARE: u64 = 8;
+const GROUPING_SHARE: u64 = 8;
 
 /// What all bundles of a job share.
 pub(crate) struct BundleContext {

@@ -34,8 +34,6 @@ use crate::metrics::JobMetrics;
 pub(crate) use run::Report;
 use usage::Meter;
 
-use crate::bundle::GROUPING_SHARE;
-
 /// What is to be run, and where.
 pub struct JobSpec {
     /// Unique for as long as the server runs: part of worker ids.
@@ -72,8 +70,8 @@ pub struct DriverOptions {
     pub engine: EngineConfig,
     /// How outputs are cut.
     pub cut: CutOptions,
-    /// Elements are held in memory up to this many bytes, those being grouped among them, and on disk
-    /// beyond.
+    /// How much memory the job's elements may take: half for those that wait, which go to disk beyond
+    /// that, the rest for those being grouped and those on their way to and from workers.
     pub memory_budget_bytes: u64,
     /// The first attempt of every so many bundles fails though it succeeded: a test of all else.
     pub fail_every_nth_bundle: Option<u64>,
@@ -95,6 +93,9 @@ impl Default for DriverOptions {
         }
     }
 }
+
+/// The part of a job's memory budget for elements that wait for a bundle.
+const WAITING_SHARE: u64 = 2;
 
 /// A job that runs. Dropping the handle does not stop it.
 #[derive(Debug, Clone)]
@@ -166,11 +167,6 @@ impl JobHandle {
     }
 }
 
-/// The part of the memory budget that groupings need while they run.
-fn grouping_bytes(options: &DriverOptions) -> u64 {
-    u64::from(options.engine.runner_slots) * (options.memory_budget_bytes / GROUPING_SHARE)
-}
-
 /// Starts a job. Must be called within a tokio runtime.
 ///
 /// # Errors
@@ -189,9 +185,7 @@ pub fn start(
         source,
     })?;
     let mut data = DataOptions::new(&scratch);
-    data.memory_budget_bytes = options
-        .memory_budget_bytes
-        .saturating_sub(grouping_bytes(&options));
+    data.memory_budget_bytes = options.memory_budget_bytes / WAITING_SHARE;
     let (reports, inbox) = mpsc::unbounded_channel();
     let (ended, outcome) = watch::channel(None);
     let job = run::Run::new(

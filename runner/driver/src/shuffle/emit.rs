@@ -173,16 +173,26 @@ impl<'a> Emitter<'a> {
             self.out.put_slice(&end);
         }
         if self.out.len() >= CHUNK_BYTES {
-            (self.emit)(std::mem::take(&mut self.out).freeze())?;
-            self.out.reserve(CHUNK_BYTES + CHUNK_BYTES / 4);
+            self.hand_on()?;
+            self.out.reserve(CHUNK_BYTES + CHUNK_BYTES / 16);
         }
         Ok(())
+    }
+
+    /// What is handed on may stay in memory for long: without much spare room.
+    fn hand_on(&mut self) -> Result<(), DataError> {
+        let out = std::mem::take(&mut self.out);
+        let spare = out.capacity() - out.len();
+        (self.emit)(match spare > out.len() / 8 {
+            true => Bytes::copy_from_slice(&out),
+            false => out.freeze(),
+        })
     }
 
     /// Hands on what is left; gives the ids of what did not travel with its group.
     pub(super) fn finish(mut self) -> Result<Vec<DataId>, DataError> {
         if !self.out.is_empty() {
-            (self.emit)(std::mem::take(&mut self.out).freeze())?;
+            self.hand_on()?;
         }
         Ok(std::mem::take(&mut self.rests))
     }
