@@ -1,6 +1,5 @@
 //! The whole system: real pipelines of real SDKs against the real emulator, and what happens when something dies.
 
-mod clock;
 mod dataflow;
 mod embedded;
 mod packages;
