@@ -17,7 +17,7 @@ use tonic::{Request, Response, Status, Streaming};
 use tracing::{debug, warn};
 
 use crate::error::{BundleError, WorkerError};
-use crate::registry::{Registry, WorkerState, lock};
+use crate::registry::{Registry, WORKER_ID, WorkerState, lock};
 
 /// Begins the ids of the harness's own instructions, so that they can't meet those of bundles.
 pub(crate) const OWN_ID_PREFIX: &str = "control-";
@@ -177,13 +177,17 @@ impl BeamFnControl for ControlService {
         &self,
         request: Request<GetProcessBundleDescriptorRequest>,
     ) -> Result<Response<ProcessBundleDescriptor>, Status> {
-        let worker = self.registry.worker_of(&request, "control")?;
-        let id = request.into_inner().process_bundle_descriptor_id;
-        match worker.descriptor(&id) {
+        let id = &request.get_ref().process_bundle_descriptor_id;
+        let descriptor = if request.metadata().contains_key(WORKER_ID) {
+            let worker = self.registry.worker_of(&request, "control")?;
+            worker.descriptor_on_the_wire(id)
+        } else {
+            self.registry.descriptor(id)
+        };
+        match descriptor {
             Some(descriptor) => Ok(Response::new(descriptor.proto.clone())),
             None => Err(Status::not_found(format!(
-                "process bundle descriptor {id:?} is not registered for worker {:?}",
-                worker.id
+                "no process bundle descriptor {id:?} is registered"
             ))),
         }
     }

@@ -20,8 +20,11 @@ use crate::metrics::ShortIds;
 use crate::state::StateHandler;
 use crate::status::StatusLink;
 
-/// The metadata key that SDKs send on every call.
-const WORKER_ID: &str = "worker_id";
+/// The metadata key that SDKs send on every call; TypeScript's not where it asks for a descriptor.
+pub(crate) const WORKER_ID: &str = "worker_id";
+
+/// Between a worker's id and a descriptor's.
+const WIRE_ID_SEPARATOR: char = '/';
 
 /// Input messages that may wait for a worker's data connection; each is up to about 1 MiB, or one
 /// chunk if that is larger.
@@ -52,6 +55,13 @@ impl Registry {
 
     pub(crate) fn remove(&self, worker_id: &str) {
         lock(&self.workers).remove(worker_id);
+    }
+
+    /// The descriptor that a worker knows by the id.
+    pub(crate) fn descriptor(&self, wire_id: &str) -> Option<Arc<RegisteredDescriptor>> {
+        lock(&self.workers)
+            .values()
+            .find_map(|worker| worker.descriptor_on_the_wire(wire_id))
     }
 
     /// The worker that a call comes from.
@@ -184,9 +194,21 @@ impl WorkerState {
             .unwrap_or_else(|| "the worker is open".to_owned())
     }
 
-    pub(crate) fn register(&self, descriptor: RegisteredDescriptor) {
-        let id = descriptor.proto.id.clone();
+    /// On the wire, a descriptor's id begins with the worker's: the TypeScript SDK does not say which worker
+    /// it is when it asks for a descriptor.
+    pub(crate) fn register(&self, mut descriptor: RegisteredDescriptor) {
+        let wire_id = format!("{}{WIRE_ID_SEPARATOR}{}", self.id, descriptor.proto.id);
+        let id = std::mem::replace(&mut descriptor.proto.id, wire_id);
         lock(&self.descriptors).insert(id, Arc::new(descriptor));
+    }
+
+    /// A descriptor by the id that the worker knows.
+    pub(crate) fn descriptor_on_the_wire(
+        &self,
+        wire_id: &str,
+    ) -> Option<Arc<RegisteredDescriptor>> {
+        let rest = wire_id.strip_prefix(&self.id)?;
+        self.descriptor(rest.strip_prefix(WIRE_ID_SEPARATOR)?)
     }
 
     pub(crate) fn descriptor(&self, id: &str) -> Option<Arc<RegisteredDescriptor>> {

@@ -6,7 +6,10 @@ mod common;
 use bytes::Bytes;
 use common::{TestServer, bundle, collect, descriptor, out, registration, step};
 use dataflume_harness::{BundleError, BundleInputs, BundleOutput, FnApiOptions, InputChunk};
-use dataflume_proto::fn_execution::{Elements, ProcessBundleResponse, RemoteGrpcPort, elements};
+use dataflume_proto::fn_execution::{
+    Elements, GetProcessBundleDescriptorRequest, ProcessBundleResponse, RemoteGrpcPort, elements,
+};
+use dataflume_proto::pipeline::ParDoPayload;
 use dataflume_proto::urn::standard_protocols::CONTROL_REQUEST_ELEMENTS_EMBEDDING;
 use prost::Message;
 
@@ -21,7 +24,7 @@ async fn a_bundle_goes_round() {
     let (id, request) = sdk.control.next_bundle().await;
     assert_eq!(
         (id.as_str(), request.process_bundle_descriptor_id.as_str()),
-        ("b", "d")
+        ("b", "w/d")
     );
     assert!(request.elements.is_none());
 
@@ -59,7 +62,7 @@ async fn descriptors_are_served_with_the_workers_endpoint() {
         ..Default::default()
     });
     let (_worker, sdk) = server.worker_with(elsewhere).await;
-    let served = sdk.sdk.descriptor("d").await.unwrap();
+    let served = sdk.sdk.descriptor("w/d").await.unwrap();
     let url = |descriptor: Option<dataflume_proto::pipeline::ApiServiceDescriptor>| {
         descriptor.unwrap().url
     };
@@ -85,8 +88,29 @@ async fn descriptors_are_served_with_the_workers_endpoint() {
             "host.docker.internal:8077"
         );
     }
-    let unknown = sdk.sdk.descriptor("nope").await.unwrap_err();
-    assert_eq!(unknown.code(), tonic::Code::NotFound);
+    for id in ["d", "w/nope", "x/d"] {
+        let unknown = sdk.sdk.descriptor(id).await.unwrap_err();
+        assert_eq!(unknown.code(), tonic::Code::NotFound, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn a_worker_that_does_not_say_who_it_is_gets_its_own_descriptor() {
+    let server = TestServer::start().await;
+    let (first, sdk) = server.worker("1").await;
+    let (second, _other) = server.worker("2").await;
+    first.register(&descriptor("stage", &["f"])).unwrap();
+    second.register(&descriptor("stage", &[])).unwrap();
+    let mut client = sdk.sdk.control_client();
+    for (id, families) in [("1/stage", 1), ("2/stage", 0)] {
+        let request = GetProcessBundleDescriptorRequest {
+            process_bundle_descriptor_id: id.to_owned(),
+        };
+        let served = client.get_process_bundle_descriptor(request).await.unwrap();
+        let par_do = served.into_inner().transforms["dofn"].clone();
+        let payload = ParDoPayload::decode(par_do.spec.unwrap().payload).unwrap();
+        assert_eq!(payload.timer_family_specs.len(), families, "{id}");
+    }
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ mod report;
 pub(crate) mod setting;
 mod shard;
 mod suite;
+mod typescript;
 
 use std::path::Path;
 
@@ -73,6 +74,9 @@ pub(crate) enum SuiteName {
     JavaNeedsRunner,
     /// The Go SDK's integration and regression tests.
     Go,
+    /// The TypeScript package's tests that run pipelines; only if asked for.
+    #[value(name = "typescript")]
+    TypeScript,
 }
 
 impl SuiteName {
@@ -90,6 +94,7 @@ impl SuiteName {
             Self::Java => java(java::Category::ValidatesRunner),
             Self::JavaNeedsRunner => java(java::Category::NeedsRunner),
             Self::Go => Box::new(go::GoSuite::new(workspace)),
+            Self::TypeScript => Box::new(typescript::TypeScriptSuite::new(workspace)),
         }
     }
 }

@@ -79,30 +79,12 @@ impl PythonSuite {
         })
     }
 
-    /// An interpreter for workers of the emulator's own: the SDK's, with the tests' packages, which the tests' code imports.
+    /// For workers of the emulator's own: the tests' code imports the tests' packages.
     fn worker_python(&self) -> Result<PathBuf> {
-        let beam = Beam::ensure()?;
-        let folder = self.folder.join("worker");
-        let installed = beam.package.parent().context("a package has a folder")?;
-        let version = installed
-            .parent()
-            .and_then(Path::file_name)
-            .context("packages belong to a version of Python")?;
-        let paths = [installed, &self.packages(), &self.sources]
-            .map(|path| format!("{}\n", path.display()));
-        let packages = folder.join("lib").join(version).join("site-packages");
-        let path_file = packages.join("conformance.pth");
-        // Another run may be using it.
-        if fs::read_to_string(&path_file).is_ok_and(|found| found == paths.concat()) {
-            return Ok(folder.join("bin/python"));
-        }
-        must(
-            Command::new(&beam.python)
-                .args(["-m", "venv", "--without-pip", "--clear"])
-                .arg(&folder),
-        )?;
-        fs::write(path_file, paths.concat())?;
-        Ok(folder.join("bin/python"))
+        interpreter(
+            &self.folder.join("worker"),
+            &[&self.packages(), &self.sources],
+        )
     }
 
     /// Where the test packages are: apart, because the environment is also the workers' and shall be as a user's.
@@ -137,6 +119,54 @@ impl PythonSuite {
     }
 }
 
+/// An interpreter in the folder, with the SDK's packages and those in more folders.
+pub(super) fn interpreter(folder: &Path, more: &[&Path]) -> Result<PathBuf> {
+    let beam = Beam::ensure()?;
+    let installed = beam.package.parent().context("a package has a folder")?;
+    let version = installed
+        .parent()
+        .and_then(Path::file_name)
+        .context("packages belong to a version of Python")?;
+    let paths: String = std::iter::once(&installed)
+        .chain(more)
+        .map(|path| format!("{}\n", path.display()))
+        .collect();
+    let packages = folder.join("lib").join(version).join("site-packages");
+    let path_file = packages.join("conformance.pth");
+    // Another run may be using it.
+    if fs::read_to_string(&path_file).is_ok_and(|found| found == paths) {
+        return Ok(folder.join("bin/python"));
+    }
+    must(
+        Command::new(&beam.python)
+            .args(["-m", "venv", "--without-pip", "--clear"])
+            .arg(folder),
+    )?;
+    fs::write(path_file, paths)?;
+    Ok(folder.join("bin/python"))
+}
+
+/// Installs packages into a folder, unless they are there.
+pub(super) fn install(folder: &Path, packages: &[&str]) -> Result<()> {
+    let installed = folder.with_extension("txt");
+    let wanted = packages.join("\n");
+    if fs::read_to_string(&installed).is_ok_and(|found| found == wanted) {
+        return Ok(());
+    }
+    let mut install = Command::new(Beam::ensure()?.python);
+    install.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--upgrade",
+        "--target",
+    ]);
+    must(install.arg(folder).args(packages))?;
+    Ok(fs::write(&installed, wanted)?)
+}
+
 impl Suite for PythonSuite {
     fn name(&self) -> &'static str {
         match self.tests {
@@ -157,24 +187,7 @@ impl Suite for PythonSuite {
 
     fn prepare(&self) -> Result<()> {
         fs::create_dir_all(&self.folder)?;
-        let python = Beam::ensure()?.python;
-        let installed = self.folder.join("packages.txt");
-        let wanted = TEST_PACKAGES.join("\n");
-        if fs::read_to_string(&installed).is_ok_and(|found| found == wanted) {
-            return Ok(());
-        }
-        let mut install = Command::new(python);
-        install.args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--upgrade",
-            "--target",
-        ]);
-        must(install.arg(self.packages()).args(TEST_PACKAGES))?;
-        Ok(fs::write(&installed, wanted)?)
+        install(&self.packages(), &TEST_PACKAGES)
     }
 
     fn list(&self) -> Result<Vec<String>> {

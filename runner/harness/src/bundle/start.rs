@@ -72,7 +72,7 @@ pub(crate) fn start(
         instruction_id: bundle.instruction_id.clone(),
         request: Some(instruction_request::Request::ProcessBundle(
             ProcessBundleRequest {
-                process_bundle_descriptor_id: request.descriptor_id,
+                process_bundle_descriptor_id: bundle.descriptor.proto.id.clone(),
                 cache_tokens: request.cache_tokens,
                 elements: embedded,
                 has_no_state: request.has_no_state,
