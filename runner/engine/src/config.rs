@@ -27,7 +27,7 @@ impl Default for EngineConfig {
             runner_slots: 2,
             max_bundle_elements: 1_000_000,
             max_bundle_bytes: 32 << 20,
-            split_after_ms: 500,
+            split_after_ms: 25,
             checkpoint_after_ms: 500,
         }
     }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use dataflume_model::ids::{KeyGroup, StageId};
+use dataflume_model::ids::{BundleId, KeyGroup, StageId};
 use dataflume_model::time::EventTime;
 
 use crate::engine::Engine;
@@ -14,10 +14,12 @@ use crate::pending::{Limits, Retry};
 use crate::stage::passed;
 use crate::topology::Role;
 
-/// A bundle smaller than this is not made smaller for the sake of idle slots.
+/// A bundle smaller than this is not made smaller for the sake of other slots.
 pub(crate) const WORTH_SHARING_BYTES: u64 = 16 << 10;
 /// Nor one with fewer elements than this, in a stage that isn't splittable.
 pub(crate) const WORTH_SHARING_ELEMENTS: u64 = 64;
+/// The same, as many times, for a bundle that can be split later on, should its elements take long.
+const DIVISIBLE: u64 = 8;
 /// Restrictions per bundle of a bounded splittable stage, and of a truncation.
 const MAX_RESTRICTIONS: usize = 64;
 
@@ -68,16 +70,26 @@ impl Engine {
             .map(|(id, _)| Executor::Worker(*id))
     }
 
-    fn free_slots(&self, stage: StageId) -> u32 {
-        match self.topology.node(stage).environment {
-            None => self.config.runner_slots - self.runner_bundles,
-            Some(environment) => self
-                .workers
-                .values()
-                .filter(|worker| worker.environment == environment)
-                .map(crate::engine::Worker::free_slots)
-                .sum(),
-        }
+    /// Slots among which what waits is shared: also those that are taken, which are free again before one bundle with
+    /// everything would have ended, but not those that have just got their share.
+    fn sharing(&self, stage: StageId) -> u32 {
+        let Some(environment) = self.topology.node(stage).environment else {
+            return self.config.runner_slots - self.runner_bundles;
+        };
+        let workers = self.workers.values();
+        let workers = workers.filter(|worker| worker.environment == environment);
+        let has_its_share = |id: &&BundleId| {
+            let running = self.bundles.get(id);
+            running
+                .is_some_and(|running| running.bundle.stage == stage && running.started == self.now)
+        };
+        workers
+            .map(|worker| {
+                worker
+                    .slots
+                    .saturating_sub(worker.running.iter().filter(has_its_share).count() as u32)
+            })
+            .sum()
     }
 
     fn next_work(&mut self, stage: StageId) -> Option<Retry> {
@@ -123,7 +135,7 @@ impl Engine {
     fn limits(&self, stage: StageId) -> Limits {
         let node = self.topology.node(stage);
         let totals = self.stages[stage.index()].pending.totals();
-        let slots = self.free_slots(stage).max(1);
+        let slots = self.sharing(stage).max(1);
         let share = u64::from(slots);
         let pieces = match (node.splittable, node.unbounded) {
             (true, true) => 1,
@@ -133,16 +145,20 @@ impl Engine {
                 .clamp(1, MAX_RESTRICTIONS),
             (false, _) => usize::MAX,
         };
+        let worth = match node.role {
+            Role::Elements => DIVISIBLE,
+            _ => 1,
+        };
         Limits {
             elements: totals
                 .elements
                 .div_ceil(share)
-                .max(WORTH_SHARING_ELEMENTS)
+                .max(WORTH_SHARING_ELEMENTS * worth)
                 .min(self.config.max_bundle_elements),
             bytes: totals
                 .bytes
                 .div_ceil(share)
-                .max(WORTH_SHARING_BYTES)
+                .max(WORTH_SHARING_BYTES * worth)
                 .min(self.config.max_bundle_bytes),
             pieces,
         }
@@ -265,7 +281,7 @@ impl Engine {
 
     fn timers(&mut self, stage: StageId) -> Option<Work> {
         let now = self.timer_clock();
-        let slots = self.free_slots(stage).max(1) as usize;
+        let slots = self.sharing(stage).max(1) as usize;
         let state = &mut self.stages[stage.index()];
         let mut due: Vec<KeyGroup> = state.timers.due(state.input_watermark, now, &state.busy);
         due.truncate(due.len().div_ceil(slots));

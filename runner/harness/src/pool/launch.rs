@@ -41,6 +41,8 @@ pub(crate) struct Launch {
 #[derive(Debug, Clone)]
 pub(crate) struct Exit {
     pub(crate) success: bool,
+    /// The supervisor ended by itself, which it does when nothing is left of its worker.
+    nothing_left: bool,
     pub(crate) reason: String,
 }
 
@@ -106,6 +108,7 @@ impl Supervised {
         }
         .unwrap_or_else(|| Exit {
             success: false,
+            nothing_left: false,
             reason: "the emulator stopped watching the process".to_owned(),
         })
     }
@@ -149,20 +152,20 @@ impl Supervised {
         );
     }
 
-    /// Ends the process and its descendants.
+    /// Ends the process and its descendants, also those that a killed supervisor has left.
     pub(crate) async fn stop(&self) {
         self.let_go();
-        if tokio::time::timeout(STOP_LIMIT, self.exited())
-            .await
-            .is_err()
-        {
-            warn!(marker = %self.marker, "the supervisor did not end its worker in time");
-            if let Some(pid) = self.supervisor {
-                let _ = kill(pid, Signal::SIGKILL);
+        match tokio::time::timeout(STOP_LIMIT, self.exited()).await {
+            Ok(exit) if exit.nothing_left => return,
+            Ok(_) => {}
+            Err(_) => {
+                warn!(marker = %self.marker, "the supervisor did not end its worker in time");
+                if let Some(pid) = self.supervisor {
+                    let _ = kill(pid, Signal::SIGKILL);
+                }
+                let _ = tokio::time::timeout(STOP_LIMIT, self.exited()).await;
             }
-            let _ = tokio::time::timeout(STOP_LIMIT, self.exited()).await;
         }
-        // Only what a killed supervisor has left is found here.
         let marker = self.marker.clone();
         let swept = tokio::task::spawn_blocking(move || kill_marked(|found| found == marker)).await;
         if let Ok(count @ 1..) = swept {
@@ -198,10 +201,12 @@ async fn attend(mut child: Child, lines: Lines) -> Exit {
     match status {
         Ok(status) => Exit {
             success: status.success(),
+            nothing_left: status.code().is_some(),
             reason: explain(status, &tail),
         },
         Err(error) => Exit {
             success: false,
+            nothing_left: false,
             reason: tail.explain(format!("the worker process could not be watched: {error}")),
         },
     }

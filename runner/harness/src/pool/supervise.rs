@@ -18,7 +18,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::sys::signal::{SigSet, Signal, killpg};
+use nix::sys::signal::{SigSet, Signal, killpg, raise};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getppid, setsid};
 
@@ -168,7 +168,8 @@ fn ask_to_end(worker: Pid, inbox: &Receiver<Event>) -> Option<u8> {
     code
 }
 
-/// `SIGKILL` to all that is left, until nothing is.
+/// `SIGKILL` to all that is left, until nothing is. If that takes too long the supervisor ends by a signal: who waits for
+/// it knows by that to look further.
 fn end_by_force(worker: Pid, inbox: &Receiver<Event>) -> Option<u8> {
     let deadline = Instant::now() + FORCE;
     let mut code = None;
@@ -176,8 +177,11 @@ fn end_by_force(worker: Pid, inbox: &Receiver<Event>) -> Option<u8> {
         let _ = killpg(worker, Signal::SIGKILL);
         kill_descendants();
         code = reap(worker).or(code);
-        if !has_children() || Instant::now() > deadline {
+        if !has_children() {
             return code;
+        }
+        if Instant::now() > deadline {
+            let _ = raise(Signal::SIGKILL);
         }
         let _ = inbox.recv_timeout(Duration::from_millis(10));
     }

@@ -164,6 +164,14 @@ def enter_environment(environment, python, own_packages, packages, folder):
   importlib.invalidate_caches()
 
 
+def start_grpc():
+  """What gRPC does once in a process. The channel connects to nothing: that is what its first call would do."""
+  from apache_beam.portability.api import beam_fn_api_pb2_grpc
+  import grpc
+  with grpc.insecure_channel('localhost:1') as channel:
+    beam_fn_api_pb2_grpc.BeamFnControlStub(channel)
+
+
 def main_module(harness):
   """The module that `-m` makes, and its code."""
   spec = importlib.util.find_spec(harness)
@@ -180,6 +188,7 @@ def park(harness, own_packages):
   # The folder of this file.
   del sys.path[0]
   known, reads = preload(harness)
+  start_grpc()
   module, code = main_module(harness)
   path = read_line()
   if path is None:
