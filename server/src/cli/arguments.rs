@@ -118,6 +118,10 @@ pub(super) struct Options {
     /// For tests of the emulator: the first attempt of every Nth bundle of a job fails.
     #[arg(long, value_name = "N", hide = true, value_parser = clap::value_parser!(u64).range(1..))]
     fail_every_nth_bundle: Option<u64>,
+    /// For tests of the emulator: how much of a group's values travels with its key, if the SDK can
+    /// ask for the rest.
+    #[arg(long, value_name = "SIZE", hide = true, default_value = "4MiB")]
+    inline_group_size: ByteSize,
     /// How log lines look.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub(super) log_format: LogFormat,
@@ -161,6 +165,8 @@ impl Options {
         let mut driver = DriverOptions {
             fail_every_nth_bundle: self.fail_every_nth_bundle,
             memory_budget_bytes: self.memory_budget.as_u64(),
+            inline_group_bytes: usize::try_from(self.inline_group_size.as_u64())
+                .unwrap_or(usize::MAX),
             ..DriverOptions::default()
         };
         if let Some(elements) = self.max_bundle_elements {

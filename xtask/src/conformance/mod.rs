@@ -190,7 +190,10 @@ fn start_emulator(
     suite: &dyn Suite,
 ) -> Result<emulator::Emulator> {
     let arguments = args.setting.emulator_arguments();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let arguments = arguments.iter().map(String::as_str);
+    let arguments: Vec<_> = arguments
+        .chain(suite.emulator_arguments().iter().copied())
+        .collect();
     let variables = suite.worker_variables()?;
     let variables: Vec<_> = variables
         .iter()

@@ -213,6 +213,14 @@ impl Suite for PythonSuite {
         60
     }
 
+    fn emulator_arguments(&self) -> &'static [&'static str] {
+        match self.tests {
+            // The test of values that are read page by page has 60 KB of them.
+            Tests::FnApi => &["--inline-group-size=0B"],
+            Tests::Portable | Tests::Marked => &[],
+        }
+    }
+
     fn worker_variables(&self) -> Result<Vec<(&'static str, OsString)>> {
         Ok(vec![(PYTHON_VARIABLE, self.worker_python()?.into())])
     }

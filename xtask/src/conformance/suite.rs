@@ -31,6 +31,11 @@ pub(crate) trait Suite: Sync {
         usize::MAX
     }
 
+    /// How the emulator is started, beside what the setting says.
+    fn emulator_arguments(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Variables for the emulator, by which workers that it makes itself find what the tests' code needs.
     fn worker_variables(&self) -> Result<Vec<(&'static str, OsString)>> {
         Ok(Vec::new())

@@ -14,9 +14,6 @@ use super::{BundleContext, Staged, broken, data_failure};
 use crate::shuffle::{GroupSpec, group_at_end};
 use crate::window_fn::SdkMerger;
 
-/// So much of a group's values travels with its key, if the SDK can ask for the rest.
-const LARGE_GROUP_BYTES: usize = 4 << 20;
-
 /// All values of a key group at once: each key and window is emitted once and for good.
 pub(super) fn at_end(
     context: &BundleContext,
@@ -28,7 +25,7 @@ pub(super) fn at_end(
     let output = output(stage)?;
     let coder = &context.plan.pcollection(output).coder;
     let spec = GroupSpec::new(&stage.name, codec, group.windowing.clone(), coder)
-        .limited_to(context.grouping_bytes, LARGE_GROUP_BYTES);
+        .limited_to(context.grouping_bytes, context.inline_group_bytes);
     let mut cutter = context.cutter(output);
     let (input_bytes, input) = (bytes(bundle), chunks(context, bundle));
     let rests = with_merger(context, group, |merger| {

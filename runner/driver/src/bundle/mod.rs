@@ -47,6 +47,8 @@ pub(crate) struct BundleContext {
     pub(crate) key_groups: u32,
     /// What a grouping at the end of its input may hold in memory.
     pub(crate) grouping_bytes: usize,
+    /// How much of a group's values travels with its key.
+    pub(crate) inline_group_bytes: usize,
 }
 
 impl BundleContext {
@@ -71,6 +73,7 @@ impl BundleContext {
             workers: Arc::default(),
             clock: options.clock.clone(),
             key_groups: options.cut.key_groups,
+            inline_group_bytes: options.inline_group_bytes,
             grouping_bytes: usize::try_from(options.memory_budget_bytes / GROUPING_SHARE)
                 .unwrap_or(usize::MAX),
         })

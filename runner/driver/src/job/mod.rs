@@ -73,6 +73,8 @@ pub struct DriverOptions {
     /// How much memory the job's elements may take: half for those that wait, which go to disk beyond
     /// that, the rest for those being grouped and those on their way to and from workers.
     pub memory_budget_bytes: u64,
+    /// How much of a group's values travels with its key, if the SDK can ask for the rest.
+    pub inline_group_bytes: usize,
     /// The first attempt of every so many bundles fails though it succeeded: a test of all else.
     pub fail_every_nth_bundle: Option<u64>,
     /// What processing-time timers and triggers follow.
@@ -87,6 +89,7 @@ impl Default for DriverOptions {
             engine: EngineConfig::default(),
             cut: CutOptions::default(),
             memory_budget_bytes: 512 << 20,
+            inline_group_bytes: 4 << 20,
             fail_every_nth_bundle: None,
             clock: Arc::default(),
             worker_ready_timeout: Duration::from_secs(120),
