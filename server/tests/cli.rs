@@ -338,3 +338,20 @@ fn env_is_for_a_shell_to_evaluate() {
     let lines = String::from_utf8(evaluated.stdout).unwrap();
     assert_eq!(lines, "http://localhost:1234\nsitecustomize.py\n");
 }
+
+#[test]
+fn an_expansion_service_that_can_not_be_started_is_an_error() {
+    let folder = folder();
+    for (arguments, wanted) in [
+        (
+            vec!["python", "--python", "/no/such/python"],
+            "\"/no/such/python\" can't be run",
+        ),
+        (vec!["java"], "--class-path <PATH>"),
+    ] {
+        let mut command = dataflume(&folder);
+        let output = command.arg("expansion-service").args(arguments).output();
+        let error = error_of(&output.unwrap());
+        assert!(error.contains(wanted), "{error}");
+    }
+}

@@ -10,6 +10,7 @@ use dataflume_driver::job::DriverOptions;
 use dataflume_harness::pool::WorkerChoice;
 use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
 
+use super::expansion::ExpansionOptions;
 use crate::server::{DataLocation, ServerOptions};
 
 /// Where `start` listens unless told otherwise.
@@ -55,6 +56,11 @@ pub(super) enum Command {
         )]
         command: Vec<OsString>,
     },
+    /// Start Beam's own service that expands transforms of one SDK for pipelines of another.
+    ///
+    /// It prints where it listens and runs until Ctrl-C. The transforms run in workers of their SDK,
+    /// beside the pipeline's own.
+    ExpansionService(ExpansionOptions),
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ mod banner;
 mod child;
 mod env;
 mod exec;
+mod expansion;
 mod logging;
 mod run;
 mod signals;
@@ -27,8 +28,8 @@ pub fn main() -> ExitCode {
     match &command {
         Command::Start(options) => logging::start(options, logging::lasting()),
         Command::Exec { options, .. } => logging::start(options, logging::passing()),
-        // Its output is for a shell.
-        Command::Env { .. } => {}
+        // Their output is for a shell, or their child's.
+        Command::Env { .. } | Command::ExpansionService(_) => {}
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -54,5 +55,6 @@ async fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
         Command::Start(options) => start::start(&options).await,
         Command::Env { port, data_dir } => env::env(port, data_dir),
         Command::Exec { options, command } => exec::exec(&options, &command).await,
+        Command::ExpansionService(options) => expansion::serve(&options).await,
     }
 }

@@ -13,8 +13,8 @@ use nix::sys::signal::Signal;
 use super::process::Group;
 use crate::workspace::must;
 
-/// How long the emulator has to say where it listens.
-const START_UP: Duration = Duration::from_secs(20);
+/// How long the emulator, or a service that it starts, has to say where it listens.
+const START_UP: Duration = Duration::from_secs(60);
 
 /// How long it has to end after it is asked to.
 const SHUT_DOWN: Duration = Duration::from_secs(15);
@@ -94,7 +94,55 @@ impl Drop for Emulator {
     }
 }
 
-/// Waits for the line that says where it listens, and keeps reading so that the emulator never blocks on its output.
+/// A service that expands transforms of another SDK. It ends with this.
+#[derive(Debug)]
+pub(crate) struct ExpansionService {
+    endpoint: String,
+    process: Group,
+}
+
+impl ExpansionService {
+    /// Starts `dataflume expansion-service` with more arguments and variables.
+    pub(crate) fn start(
+        workspace: &Path,
+        arguments: &[&OsStr],
+        variables: &[(&str, &OsStr)],
+        log: &Path,
+    ) -> Result<Self> {
+        let log = std::fs::File::create(log)?;
+        let mut command = Command::new(program(workspace)?);
+        command
+            .arg("expansion-service")
+            .args(arguments)
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log);
+        let mut process = Group::spawn(&mut command)?;
+        let endpoint = read_endpoint(&mut process).context("the expansion service")?;
+        Ok(Self { endpoint, process })
+    }
+
+    /// HOST:PORT.
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The port alone.
+    pub(crate) fn port(&self) -> &str {
+        self.endpoint.rsplit(':').next().unwrap_or_default()
+    }
+}
+
+impl Drop for ExpansionService {
+    fn drop(&mut self) {
+        // It passes that on; its child is no member of its group.
+        self.process.signal(Signal::SIGTERM);
+        let _ = self.process.wait_until(Instant::now() + SHUT_DOWN);
+    }
+}
+
+/// Waits for the line that says where it listens, and keeps reading so that the program never blocks on its output.
 fn read_endpoint(group: &mut Group) -> Result<String> {
     let stdout = group
         .child()
@@ -113,7 +161,7 @@ fn read_endpoint(group: &mut Group) -> Result<String> {
     match receiver.recv_timeout(START_UP) {
         Ok(endpoint) => Ok(endpoint),
         Err(_) => {
-            bail!("the emulator did not say where it listens within {START_UP:?}; see its log")
+            bail!("the program did not say where it listens within {START_UP:?}; see its log")
         }
     }
 }

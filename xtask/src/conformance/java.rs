@@ -3,20 +3,19 @@
 //! They are started by our own launcher (`tests/conformance/java`) rather than by a build tool's test plug-in, because one test
 //! that hangs must cost no other test its result, and because every test is to be run exactly once.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 
-use super::process::Group;
+use super::emulator::ExpansionService;
 use super::suite::{Batch, Suite, target_folder};
 use crate::examples::JAVA_BEAM_VERSION;
 use crate::python::{Beam, PYTHON_VARIABLE};
-use crate::workspace::must;
+use crate::workspace::{self, must};
 
 /// Packages whose private parts Beam's tests and the harness look into.
 const OPENED: [&str; 4] = ["java.lang", "java.util", "java.nio", "sun.nio.ch"];
@@ -40,14 +39,6 @@ pub(crate) struct JavaSuite {
     expansion: Mutex<Option<ExpansionService>>,
 }
 
-/// The Python SDK's test transforms, for Java's pipelines.
-#[derive(Debug)]
-struct ExpansionService {
-    port: u16,
-    /// Ends with the suite.
-    _process: Group,
-}
-
 impl JavaSuite {
     /// Its files are below the workspace's root.
     pub(crate) fn new(workspace: &Path, category: Category) -> Self {
@@ -59,36 +50,27 @@ impl JavaSuite {
         }
     }
 
-    /// The port of the expansion service.
-    fn expansion_port(&self) -> Result<u16> {
+    /// The port of a service with the Python SDK's test transforms.
+    fn expansion_port(&self) -> Result<String> {
         let mut expansion = self
             .expansion
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(running) = &*expansion {
-            return Ok(running.port);
+        if expansion.is_none() {
+            let python = Beam::ensure()?.python;
+            let service = ExpansionService::start(
+                workspace::root(),
+                &["python", "--module", "test_transforms"].map(OsStr::new),
+                &[
+                    (PYTHON_VARIABLE, python.as_os_str()),
+                    ("PYTHONPATH", self.project.as_os_str()),
+                ],
+                &self.folder.join("expansion.log"),
+            )?;
+            *expansion = Some(service);
         }
-        let log = fs::File::create(self.folder.join("expansion.log"))?;
-        let mut process = Group::spawn(
-            Command::new(Beam::ensure()?.python)
-                .arg(self.project.join("expansion_service.py"))
-                .stdin(Stdio::null())
-                .stdout(Stdio::piped())
-                .stderr(log),
-        )?;
-        let output = process.child().stdout.take();
-        let mut line = String::new();
-        BufReader::new(output.context("the expansion service has no output")?)
-            .read_line(&mut line)?;
-        let port = line
-            .trim()
-            .parse()
-            .context("the expansion service did not start; see expansion.log")?;
-        *expansion = Some(ExpansionService {
-            port,
-            _process: process,
-        });
-        Ok(port)
+        let port = expansion.as_ref().map(ExpansionService::port);
+        Ok(port.unwrap_or_default().to_owned())
     }
 
     fn launcher(&self) -> Result<Command> {

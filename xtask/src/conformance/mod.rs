@@ -68,6 +68,8 @@ pub(crate) enum SuiteName {
     PythonFnRunner,
     /// The wheel's tests that are marked `it_validatesrunner`; only if asked for.
     PythonValidatesRunner,
+    /// The wheel's tests of Java transforms and Beam SQL in Python pipelines; only if asked for.
+    PythonCrossLanguage,
     /// The ValidatesRunner tests of the Java SDK.
     Java,
     /// The Java SDK's other tests that run pipelines; only if asked for.
@@ -91,6 +93,7 @@ impl SuiteName {
             Self::Python => python(python::Tests::Portable),
             Self::PythonFnRunner => python(python::Tests::FnApi),
             Self::PythonValidatesRunner => python(python::Tests::Marked),
+            Self::PythonCrossLanguage => python(python::Tests::CrossLanguage),
             Self::Java => java(java::Category::ValidatesRunner),
             Self::JavaNeedsRunner => java(java::Category::NeedsRunner),
             Self::Go => Box::new(go::GoSuite::new(workspace)),

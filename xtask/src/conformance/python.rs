@@ -1,16 +1,18 @@
 //! Beam's Python suites, from the wheel.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 
+use super::emulator::ExpansionService;
 use super::suite::{Batch, Suite, target_folder};
 use crate::examples::BEAM_VERSION;
 use crate::python::{Beam, PYTHON_VARIABLE};
-use crate::workspace::must;
+use crate::workspace::{self, must};
 
 /// What Beam's tests import that its wheel doesn't ask for.
 const TEST_PACKAGES: [&str; 4] = [
@@ -29,7 +31,18 @@ pub(crate) enum Tests {
     FnApi,
     /// What is marked as a test for any runner, as it is.
     Marked,
+    /// Those of Java transforms in Python pipelines, Beam SQL among them.
+    CrossLanguage,
 }
+
+/// Where the wheel has tests of Java transforms that need nothing outside this machine.
+const CROSS_LANGUAGE: [&str; 2] = [
+    "io/external/generate_sequence_test.py",
+    "transforms/sql_test.py",
+];
+
+/// By this name the SDK asks for the service that expands Beam SQL.
+const SQL_SERVICE: &str = ":sdks:java:extensions:sql:expansion-service:shadowJar";
 
 /// Where the wheel has tests that are marked. Others that are need a service outside this machine, or look at no result of a runner.
 const MARKED: [&str; 10] = [
@@ -51,6 +64,8 @@ pub(crate) struct PythonSuite {
     tests: Tests,
     sources: PathBuf,
     folder: PathBuf,
+    /// Java's transforms. Started for the first test that needs it.
+    expansion: Mutex<Option<ExpansionService>>,
 }
 
 impl PythonSuite {
@@ -60,6 +75,7 @@ impl PythonSuite {
             tests,
             sources: workspace.join("tests/conformance/python"),
             folder: target_folder(workspace, "python"),
+            expansion: Mutex::default(),
         }
     }
 
@@ -76,7 +92,48 @@ impl PythonSuite {
                     .chain(marked)
                     .collect()
             }
+            Tests::CrossLanguage => {
+                let package = Beam::ensure()?.package;
+                let files = CROSS_LANGUAGE.iter();
+                files.map(|file| package.join(file).into()).collect()
+            }
         })
+    }
+
+    /// The Maven project of Java's transforms.
+    fn java_project(&self) -> PathBuf {
+        self.sources.with_file_name("expansion")
+    }
+
+    /// Where that is built.
+    fn java_folder(&self) -> PathBuf {
+        self.folder.with_file_name("expansion")
+    }
+
+    /// Tells the tests where Java's transforms are expanded.
+    fn with_java(&self, command: &mut Command) -> Result<()> {
+        let mut expansion = self
+            .expansion
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if expansion.is_none() {
+            let folder = self.java_folder();
+            let jars = fs::read_to_string(folder.join("classpath.txt"))?;
+            let class_path = format!("{}:{}", folder.join("classes").display(), jars.trim());
+            let service = ExpansionService::start(
+                workspace::root(),
+                &["java", "--class-path", &class_path].map(OsStr::new),
+                &[],
+                &folder.join("expansion.log"),
+            )?;
+            *expansion = Some(service);
+        }
+        if let Some(service) = &*expansion {
+            command.env("EXPANSION_PORT", service.port());
+            let services = serde_json::json!({ SQL_SERVICE: service.endpoint() });
+            command.env("BEAM_SERVICE_OVERRIDES", services.to_string());
+        }
+        Ok(())
     }
 
     /// For workers of the emulator's own: the tests' code imports the tests' packages.
@@ -173,6 +230,7 @@ impl Suite for PythonSuite {
             Tests::Portable => "python",
             Tests::FnApi => "python-fn-runner",
             Tests::Marked => "python-validates-runner",
+            Tests::CrossLanguage => "python-cross-language",
         }
     }
 
@@ -181,13 +239,24 @@ impl Suite for PythonSuite {
             Tests::Portable => "PortableRunnerTest",
             Tests::FnApi => "FnApiRunnerTest and FnApiBasedStateBackedCoderTest",
             Tests::Marked => "tests marked it_validatesrunner",
+            Tests::CrossLanguage => "tests of Java transforms (2.65.0) and Beam SQL",
         };
         format!("Python: {tests} of apache-beam {BEAM_VERSION}")
     }
 
     fn prepare(&self) -> Result<()> {
         fs::create_dir_all(&self.folder)?;
-        install(&self.packages(), &TEST_PACKAGES)
+        install(&self.packages(), &TEST_PACKAGES)?;
+        if self.tests != Tests::CrossLanguage {
+            return Ok(());
+        }
+        fs::create_dir_all(self.java_folder())?;
+        must(
+            Command::new("mvn")
+                .args(["--quiet", "--batch-mode", "compile"])
+                .arg(format!("-Dbuild.folder={}", self.java_folder().display()))
+                .current_dir(self.java_project()),
+        )
     }
 
     fn list(&self) -> Result<Vec<String>> {
@@ -217,7 +286,7 @@ impl Suite for PythonSuite {
         match self.tests {
             // The test of values that are read page by page has 60 KB of them.
             Tests::FnApi => &["--inline-group-size=0B"],
-            Tests::Portable | Tests::Marked => &[],
+            Tests::Portable | Tests::Marked | Tests::CrossLanguage => &[],
         }
     }
 
@@ -236,6 +305,9 @@ impl Suite for PythonSuite {
             .env("CONFORMANCE_TESTS", &batch.tests_file)
             .env("CONFORMANCE_EVENTS", &batch.events_file)
             .env("CONFORMANCE_LIMIT_SECONDS", batch.limit_seconds.to_string());
+        if self.tests == Tests::CrossLanguage {
+            self.with_java(&mut command)?;
+        }
         Ok(command)
     }
 }
