@@ -10,6 +10,7 @@ mod conformance;
 mod demo;
 mod differential;
 mod examples;
+mod prism;
 mod python;
 mod sdk_images;
 mod stage;

@@ -11,7 +11,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
 use crate::python::Beam;
@@ -24,6 +24,21 @@ const BOOT: &str = "opt/apache/beam/boot";
 const JARS: &str = "opt/apache/beam/jars";
 /// The Java boot program looks here for more options.
 const OPTIONS: &str = "opt/apache/beam/options";
+
+/// With these, what a pipeline logs by other libraries gets to the harness too.
+const BRIDGES: [&str; 3] = [
+    "org.slf4j:jcl-over-slf4j:2.0.16",
+    "org.slf4j:log4j-over-slf4j:2.0.16",
+    "org.apache.logging.log4j:log4j-to-slf4j:2.20.0",
+];
+/// The goal that fetches a jar.
+const COPY: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy";
+
+/// TLS 1.0 and 1.1 are a last resort in Beam's images, and switched off by Java itself.
+const SECURITY: &str = "\
+jdk.tls.disabledAlgorithms=SSLv3, RC4, DES, MD5withRSA, DH keySize < 1024, EC keySize < 224, 3DES_EDE_CBC, anon, NULL
+jdk.tls.legacyAlgorithms=TLSv1, TLSv1.1
+";
 
 /// The SDKs with a boot program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -75,20 +90,28 @@ pub(crate) fn make(sdk: Sdk) -> Result<bool> {
 /// Makes the images that are missing, so that the tests can use them. Without a Docker daemon there is
 /// nothing to do: those tests say that they were skipped.
 pub(crate) fn stage() -> Result<Counts> {
-    let answers = |arguments: &[&str]| {
-        let output = Command::new("docker").args(arguments).output();
-        output.is_ok_and(|output| output.status.success())
-    };
     if !answers(&["info"]) {
         println!("no Docker daemon answers: nothing will be tested in containers");
         return Ok(Counts::default());
     }
     for sdk in [Sdk::Python, Sdk::Java, Sdk::Go] {
-        if !answers(&["image", "inspect", sdk.image()]) {
-            make(sdk)?;
-        }
+        ensure(sdk)?;
     }
     Ok(Counts::default())
+}
+
+/// Makes the image if there is none.
+pub(crate) fn ensure(sdk: Sdk) -> Result<()> {
+    if !answers(&["image", "inspect", sdk.image()]) {
+        make(sdk)?;
+    }
+    Ok(())
+}
+
+/// Whether `docker` succeeds.
+fn answers(arguments: &[&str]) -> bool {
+    let output = Command::new("docker").args(arguments).output();
+    output.is_ok_and(|output| output.status.success())
 }
 
 /// The image's file system while it is put together.
@@ -183,7 +206,7 @@ impl Root {
         else {
             bail!("{} does not tell where it is installed", python.display());
         };
-        ensure!(
+        anyhow::ensure!(
             packages.join("apache_beam").is_dir(),
             "{} has no apache-beam",
             python.display()
@@ -226,7 +249,29 @@ impl Root {
                 .with_context(|| format!("{name} is not on the Java example's class path"))?;
             fs::copy(&jar, self.folder.join(JARS).join(format!("{name}.jar")))?;
         }
-        Ok(())
+        for bridge in BRIDGES {
+            run(Command::new("mvn")
+                .args(["--quiet", "--batch-mode", COPY, "-Dmdep.stripVersion=true"])
+                .arg(format!("-Dartifact={bridge}"))
+                .arg(format!(
+                    "-DoutputDirectory={}",
+                    self.folder.join(JARS).display()
+                )))?;
+        }
+        self.add_java_options()
+    }
+
+    /// What Beam's images have the boot program add to every worker's options.
+    fn add_java_options(&self) -> Result<()> {
+        let security = Path::new("/").join(OPTIONS).join("java.security");
+        fs::write(self.inside(&security), SECURITY)?;
+        let option = serde_json::json!({
+            "name": "java-security",
+            "enabled": true,
+            "options": { "properties": { "java.security.properties": security } },
+        });
+        let file = self.folder.join(OPTIONS).join("option-java-security.json");
+        Ok(fs::write(file, option.to_string())?)
     }
 
     /// Adds the shared libraries that the image's own files need.
@@ -277,7 +322,7 @@ impl Root {
             .args(["--change", &format!("ENTRYPOINT [\"/{BOOT}\"]")])
             .args(["-", image])
             .stdin(packed))?;
-        ensure!(packing.wait()?.success(), "tar failed");
+        anyhow::ensure!(packing.wait()?.success(), "tar failed");
         Ok(())
     }
 }
@@ -312,7 +357,7 @@ fn run(command: &mut Command) -> Result<()> {
     let status = command
         .status()
         .with_context(|| format!("{:?}", command.get_program()))?;
-    ensure!(status.success(), "{command:?}: {status}");
+    anyhow::ensure!(status.success(), "{command:?}: {status}");
     Ok(())
 }
 
@@ -321,6 +366,6 @@ fn output(command: &mut Command) -> Result<String> {
         .stderr(Stdio::inherit())
         .output()
         .with_context(|| format!("{:?}", command.get_program()))?;
-    ensure!(output.status.success(), "{command:?}: {}", output.status);
+    anyhow::ensure!(output.status.success(), "{command:?}: {}", output.status);
     Ok(String::from_utf8(output.stdout)?)
 }

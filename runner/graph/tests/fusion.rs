@@ -5,8 +5,11 @@ mod common;
 use common::builder::Builder;
 use dataflume_graph::TranslateOptions;
 use dataflume_graph::plan::{Plan, StageKind};
+use dataflume_model::coder::Coder;
+use dataflume_proto::pipeline::TestStreamPayload;
 use dataflume_proto::urn::{composites, primitives, standard_coders};
 use expect_test::{Expect, expect};
+use prost::Message;
 
 /// One line a stage.
 fn stages(plan: &Plan) -> String {
@@ -260,6 +263,39 @@ fn flattens_dissolve_or_stay_within_a_stage() {
         python: show (inner.out c.out a.out a.out) -> 
         python: side (c.out | inner.out c.out a.out a.out) -> "#]],
     );
+}
+
+#[test]
+fn an_sdk_cuts_the_elements_of_a_test_stream_that_only_it_can() {
+    let mut b = Builder::new();
+    b.coder("dark", standard_coders::KV, &["pickled", "pickled"]);
+    for (script, coder) in [("dark script", "dark"), ("clear script", "kv")] {
+        let payload = TestStreamPayload {
+            coder_id: coder.to_owned(),
+            ..Default::default()
+        };
+        let transform = b.with_output(script, primitives::TEST_STREAM, &[], coder);
+        if let Some(spec) = &mut transform.spec {
+            spec.payload = payload.encode_to_vec().into();
+        }
+    }
+    b.par_do("show", &["dark script"], "string");
+    b.group("group", "clear script");
+    check(
+        &b,
+        &expect![[r#"
+        test stream: dark script () -> dark script/Transcode/out.in
+        python: dark script/Transcode/out + show (dark script/Transcode/out.in) -> 
+        test stream: clear script () -> clear script.out
+        group: group (clear script.out) -> group.out"#]],
+    );
+    let plan = b.plan();
+    let coder = |name: &str| {
+        let found = plan.pcollections.iter().find(|p| p.name == name);
+        found.map(|p| p.coder.clone())
+    };
+    let script = coder("dark script/Transcode/out.in");
+    assert!(matches!(script, Some(Coder::LengthPrefix(_))), "{script:?}");
 }
 
 #[test]

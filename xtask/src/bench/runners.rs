@@ -2,21 +2,15 @@
 //! measurement's own.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use serde::Serialize;
 
 use crate::conformance::emulator::Emulator;
-use crate::conformance::process::Group;
+use crate::prism::Prism;
 use crate::{python, workspace};
 
-const PRISM: &str = "github.com/apache/beam/sdks/v2/go/cmd/prism@v2.77.0";
-/// How long a peer has to listen.
-const START_UP: Duration = Duration::from_secs(20);
 /// Workers that Dataflume starts where it starts them.
 const WORKERS: &str = "2";
 /// Linux counts a process's time in hundredths of a second.
@@ -62,7 +56,6 @@ impl Kind {
 #[derive(Debug)]
 pub(super) struct Binaries {
     dataflume: PathBuf,
-    prism: PathBuf,
     python: PathBuf,
 }
 
@@ -77,14 +70,8 @@ impl Binaries {
                 workspace::target()?.join("release/dataflume")
             }
         };
-        let home = std::env::home_dir().context("there is no home folder")?;
-        let prism = home.join("go/bin/prism");
-        if !prism.is_file() {
-            workspace::must(Command::new("go").args(["install", PRISM]))?;
-        }
         Ok(Self {
             dataflume,
-            prism,
             python: beam.python.clone(),
         })
     }
@@ -101,7 +88,7 @@ pub(super) struct Runner {
 #[expect(dead_code, reason = "held until the measurement is over")]
 enum Process {
     Ours(Emulator),
-    Peer(Group),
+    Peer(Prism),
     /// It runs within the program.
     Within,
 }
@@ -127,7 +114,7 @@ impl Runner {
                 let arguments = ["--workers", "process", "--warm-python-workers", "0"];
                 ours(binaries, &arguments, "DOCKER")
             }
-            Kind::Prism => prism(binaries),
+            Kind::Prism => prism(),
             Kind::FnApiRunner => Ok(Self {
                 arguments: vec!["--runner=FnApiRunner".to_owned()],
                 pid: None,
@@ -159,26 +146,12 @@ fn ours(binaries: &Binaries, arguments: &[&str], environment: &str) -> Result<Ru
     })
 }
 
-fn prism(binaries: &Binaries) -> Result<Runner> {
-    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-    let mut command = Command::new(&binaries.prism);
-    command
-        .arg(format!("--job_port={port}"))
-        .arg("--serve_http=false")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    let mut group = Group::spawn(&mut command)?;
-    let deadline = Instant::now() + START_UP;
-    while TcpStream::connect(("localhost", port)).is_err() {
-        if Instant::now() > deadline {
-            bail!("prism does not listen on port {port} after {START_UP:?}");
-        }
-        Group::pause();
-    }
+fn prism() -> Result<Runner> {
+    let prism = Prism::start()?;
     Ok(Runner {
-        arguments: portable(&format!("localhost:{port}"), "LOOPBACK"),
-        pid: Some(group.child().id()),
-        _process: Process::Peer(group),
+        arguments: portable(prism.endpoint(), "LOOPBACK"),
+        pid: Some(prism.pid()),
+        _process: Process::Peer(prism),
     })
 }
 

@@ -12,9 +12,11 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context, Result};
 
 use super::emulator::ExpansionService;
+use super::setting::Workers;
 use super::suite::{Batch, Suite, target_folder};
 use crate::examples::JAVA_BEAM_VERSION;
 use crate::python::{Beam, PYTHON_VARIABLE};
+use crate::sdk_images::Sdk;
 use crate::workspace::{self, must};
 
 /// Packages whose private parts Beam's tests and the harness look into.
@@ -135,6 +137,10 @@ impl Suite for JavaSuite {
         90
     }
 
+    fn sdk_image(&self) -> Option<Sdk> {
+        Some(Sdk::Java)
+    }
+
     fn worker_variables(&self) -> Result<Vec<(&'static str, OsString)>> {
         // Those of cross-language tests.
         Ok(vec![(PYTHON_VARIABLE, Beam::ensure()?.python.into())])
@@ -144,13 +150,17 @@ impl Suite for JavaSuite {
         let mut command = self.launcher()?;
         let usual = batch.workers.environment_type();
         for (property, environment) in [("usual", usual), ("managed", "DOCKER")] {
-            let options = serde_json::json!([
-                "--runner=TestUniversalRunner",
+            let mut options = vec![
+                "--runner=TestUniversalRunner".to_owned(),
                 format!("--jobEndpoint={}", batch.endpoint),
                 format!("--defaultEnvironmentType={environment}"),
-                "--environmentCacheMillis=10000",
-                "--experiments=beam_fn_api",
-            ]);
+                "--environmentCacheMillis=10000".to_owned(),
+                "--experiments=beam_fn_api".to_owned(),
+            ];
+            if batch.workers == Workers::Docker {
+                options.push(format!("--defaultEnvironmentConfig={}", Sdk::Java.image()));
+            }
+            let options = serde_json::json!(options);
             command.arg(format!("-Ddataflume.options.{property}={options}"));
         }
         if batch.tests.iter().any(|test| test.contains("Xlang")) {

@@ -37,8 +37,9 @@ struct File {
 struct Failures {
     reason: String,
     tests: Vec<String>,
-    /// The only workers with which they fail.
-    workers: Option<Workers>,
+    /// The only workers with which they fail; none for all.
+    #[serde(default)]
+    workers: Vec<Workers>,
 }
 
 /// The reason of each test that is known to fail.
@@ -65,7 +66,7 @@ impl KnownFailures {
         let file: File = toml::from_str(text)?;
         let mut reasons = BTreeMap::new();
         for failures in file.failures {
-            if failures.workers.is_some_and(|only| only != workers) {
+            if !failures.workers.is_empty() && !failures.workers.contains(&workers) {
                 continue;
             }
             let reason = failures.reason;
@@ -132,7 +133,7 @@ mod tests {
 
     #[test]
     fn some_fail_with_one_kind_of_workers_only() {
-        let text = "[[failures]]\nreason = 'why'\ntests = ['a']\nworkers = 'process'";
+        let text = "[[failures]]\nreason = 'why'\ntests = ['a']\nworkers = ['process']";
         for (workers, reason) in [(Workers::Loopback, None), (Workers::Process, Some("why"))] {
             let known = KnownFailures::parse(text, workers).unwrap();
             assert_eq!(known.reason("a"), reason);

@@ -16,6 +16,7 @@ mod report;
 pub(crate) mod setting;
 mod shard;
 mod suite;
+mod timing;
 mod typescript;
 
 use std::path::Path;
@@ -25,10 +26,10 @@ use clap::{Args, ValueEnum};
 
 use self::known::{KnownFailures, Verdict};
 use self::report::SuiteReport;
-use self::setting::Setting;
+use self::setting::{Setting, Workers};
 use self::suite::Suite;
 use crate::stage::Counts;
-use crate::workspace;
+use crate::{sdk_images, workspace};
 
 /// Which tests to run, and against what.
 #[derive(Debug, Args)]
@@ -50,6 +51,10 @@ pub(crate) struct ConformanceArgs {
     /// Seconds that one test may take.
     #[arg(long)]
     limit: Option<u64>,
+
+    /// Compare how long each test takes here and on Prism instead.
+    #[arg(long, conflicts_with = "endpoint")]
+    time_against_prism: bool,
 
     /// Leave docs/conformance.md as it is.
     #[arg(long)]
@@ -113,6 +118,7 @@ pub(crate) fn stage() -> Result<Counts> {
             endpoint: None,
             jobs: 1,
             limit: Some(120),
+            time_against_prism: false,
             keep_page: true,
             setting: Setting::default(),
         })?);
@@ -144,6 +150,10 @@ fn run_suite(args: &ConformanceArgs, workspace: &Path, name: SuiteName) -> Resul
     suite
         .prepare()
         .with_context(|| format!("preparing the {} suite", suite.name()))?;
+    if args.setting.workers == Workers::Docker {
+        let sdk = suite.sdk_image();
+        sdk_images::ensure(sdk.context("no image has what the suite's tests need")?)?;
+    }
     let tests = choose(suite.as_ref(), args.filter.as_deref())?;
     let known = KnownFailures::read(workspace, suite.name(), args.setting.workers)?;
 
@@ -166,6 +176,14 @@ fn run_suite(args: &ConformanceArgs, workspace: &Path, name: SuiteName) -> Resul
         workers: args.setting.workers,
         limit_seconds: limit,
     };
+    if args.time_against_prism {
+        let comparison = timing::Comparison::make(suite.as_ref(), &tests, target)?;
+        println!("\n{}", comparison.section());
+        if args.filter.is_none() && !args.keep_page {
+            report::write_timing(workspace, suite.name(), &comparison.section())?;
+        }
+        return Ok(0);
+    }
     let results = shard::run(suite.as_ref(), &tests, target, args.jobs.max(1))?;
 
     let report = SuiteReport::new(suite.as_ref(), results, &known);
@@ -180,6 +198,11 @@ fn run_suite(args: &ConformanceArgs, workspace: &Path, name: SuiteName) -> Resul
         }
         Some(setting) if whole && !args.keep_page => {
             report::write_variation(workspace, &report, &setting)?;
+        }
+        // Containers take long: a part is worth a row too.
+        Some(setting) if args.setting.workers == Workers::Docker && !args.keep_page => {
+            let part = args.filter.as_deref().unwrap_or_default();
+            report::write_variation(workspace, &report, &format!("{setting}, only *{part}*"))?;
         }
         Some(_) => {}
     }

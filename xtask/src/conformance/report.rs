@@ -19,7 +19,7 @@ const HEADER: &str = "\
 Beam's own suites, unmodified, against Dataflume, test by test. `cargo xtask conformance [python|java|go] [filter]` runs them and
 writes this page; `typescript`, `java-needs-runner`, `python-fn-runner`, `python-validates-runner` and `python-cross-language` are further ones, run when
 they are asked for.
-`--endpoint HOST:PORT` runs them against another job service. Pipelines run in LOOPBACK: the workers are threads of the test's own
+`--endpoint HOST:PORT` runs them against another job service, and `--time-against-prism` compares how long the tests take. Pipelines run in LOOPBACK: the workers are threads of the test's own
 process. Only Java's cross-language tests run in Dataflume's own Java and Python workers, with an expansion service that the command
 starts. The last section has the totals with process workers, with several workers, and under stress. A test that is known to fail is in
 `tests/conformance/known-failures` with the reason; any other failure fails the run. Seconds include the SDK's own: the Java client
@@ -179,6 +179,7 @@ fn with_variation(page: &str, name: &str, setting: &str, row: &str) -> String {
     let old = page
         .split_once(&marker(VARIATIONS))
         .map_or("", |(_, section)| section);
+    let old = old.split("<!-- suite: ").next().unwrap_or_default();
     let mut rows: Vec<&str> = old
         .lines()
         .filter(|line| line.starts_with("| ") && !line.starts_with("| suite |"))
@@ -194,8 +195,8 @@ fn with_variation(page: &str, name: &str, setting: &str, row: &str) -> String {
 const VARIATIONS_HEADER: &str = "\
 ## In other settings
 
-The same suites with other workers and with switches that make it harder (`--workers process`, `--worker-count`,
-`--max-bundle-elements`, `--fail-every-nth-bundle`).
+The same suites with other workers and with switches that make it harder (`--workers process`, `--workers docker` with images that
+`cargo xtask sdk-image` makes, `--worker-count`, `--max-bundle-elements`, `--fail-every-nth-bundle`).
 
 | suite | setting | results | failed, but not known to fail |
 |---|---|---|---|
@@ -206,6 +207,14 @@ pub(crate) fn write_page(workspace: &Path, report: &SuiteReport) -> Result<()> {
     let path = workspace.join("docs/conformance.md");
     let old = fs::read_to_string(&path).unwrap_or_default();
     let page = with_section(&old, report.name, &report.section());
+    fs::write(&path, page).with_context(|| format!("writing {}", path.display()))
+}
+
+/// Puts the comparison of a suite's times into the page, behind all else.
+pub(crate) fn write_timing(workspace: &Path, suite: &str, section: &str) -> Result<()> {
+    let path = workspace.join("docs/conformance.md");
+    let old = fs::read_to_string(&path).unwrap_or_default();
+    let page = with_section(&old, &format!("~time-{suite}"), section);
     fs::write(&path, page).with_context(|| format!("writing {}", path.display()))
 }
 

@@ -33,6 +33,8 @@ pub(crate) enum Workers {
     Loopback,
     /// Processes that the emulator makes of what the client stages, as it does for the images of Dataflow's workers.
     Process,
+    /// Containers of an image of the SDK that `cargo xtask sdk-image` makes.
+    Docker,
 }
 
 impl Workers {
@@ -40,7 +42,7 @@ impl Workers {
     pub(crate) fn environment_type(self) -> &'static str {
         match self {
             Self::Loopback => "LOOPBACK",
-            Self::Process => "DOCKER",
+            Self::Process | Self::Docker => "DOCKER",
         }
     }
 }
@@ -48,7 +50,11 @@ impl Workers {
 impl Setting {
     /// What the emulator is started with.
     pub(crate) fn emulator_arguments(&self) -> Vec<String> {
-        let mut arguments = vec!["--workers=process".to_owned()];
+        let workers = match self.workers {
+            Workers::Loopback | Workers::Process => "process",
+            Workers::Docker => "docker",
+        };
+        let mut arguments = vec![format!("--workers={workers}")];
         if let Some(count) = self.worker_count {
             arguments.push(format!("--num-workers={count}"));
             arguments.push(format!("--max-workers={count}"));
@@ -79,8 +85,10 @@ impl Setting {
     /// In words, for the page. Nothing if it is the default.
     pub(crate) fn describe(&self) -> Option<String> {
         let mut parts = Vec::new();
-        if self.workers == Workers::Process {
-            parts.push("process workers".to_owned());
+        match self.workers {
+            Workers::Loopback => {}
+            Workers::Process => parts.push("process workers".to_owned()),
+            Workers::Docker => parts.push("containers".to_owned()),
         }
         if let Some(count) = self.worker_count {
             parts.push(format!("{count} workers"));

@@ -8,6 +8,7 @@ use anyhow::Result;
 
 use super::outcome::Outcome;
 use super::setting::Workers;
+use crate::sdk_images::Sdk;
 
 /// Beam's tests for one SDK.
 pub(crate) trait Suite: Sync {
@@ -34,6 +35,11 @@ pub(crate) trait Suite: Sync {
     /// How the emulator is started, beside what the setting says.
     fn emulator_arguments(&self) -> &'static [&'static str] {
         &[]
+    }
+
+    /// The SDK whose image has all that the tests' code needs, if there is one.
+    fn sdk_image(&self) -> Option<Sdk> {
+        None
     }
 
     /// Variables for the emulator, by which workers that it makes itself find what the tests' code needs.

@@ -151,7 +151,8 @@ impl CoderTable {
         }
     }
 
-    fn length_prefixed(&mut self, id: &str) -> String {
+    /// The id of a coder of the same values with their lengths before them.
+    pub(crate) fn length_prefixed(&mut self, id: &str) -> String {
         self.add(&format!("{id}_lp"), urns::LENGTH_PREFIX, &[id])
     }
 

@@ -24,7 +24,7 @@ pub(crate) fn transcode(nodes: Vec<Node>, components: &mut Components) -> Vec<No
 }
 
 /// PCollection -> the environment that can decode it: its producer's, else a consumer's.
-fn environments(nodes: &[Node]) -> FxHashMap<String, String> {
+pub(super) fn environments(nodes: &[Node]) -> FxHashMap<String, String> {
     let mut environments = FxHashMap::default();
     let sdk = || nodes.iter().filter(|node| node.kind == NodeKind::Sdk);
     for node in sdk() {

@@ -20,6 +20,14 @@ const ARGUMENT_LIMIT_BYTES: usize = 100 << 10;
 /// The classes that Beam lets Avro deserialize unless the pipeline says otherwise.
 const AVRO_CLASSES: &str = "java.math.BigDecimal,java.math.BigInteger,java.net.URI,java.net.URL,java.io.File,java.lang.Integer";
 
+/// Beam's images offer TLS 1.0 and 1.1 as a last resort, where Java does no longer: old databases speak nothing else. The
+/// rest is what Java itself has switched off.
+const SECURITY: &str = "\
+jdk.tls.disabledAlgorithms=SSLv3, RC4, DES, MD5withRSA, DH keySize < 1024, EC keySize < 224, 3DES_EDE_CBC, anon, NULL
+jdk.tls.legacyAlgorithms=TLSv1, TLSv1.1
+securerandom.source=file:/dev/./urandom
+";
+
 pub(crate) struct Java {
     pub(crate) sdk: Sdk,
 }
@@ -38,6 +46,7 @@ impl Runtime for Java {
             agent.push(jamm);
             arguments.push(agent);
         }
+        arguments.push(security_argument(job.folder).await?);
         arguments.extend(option_arguments(job.spec).into_iter().map(Into::into));
         arguments.extend(class_path_arguments(job.folder, &class_path).await?);
         arguments.push(HARNESS_CLASS.into());
@@ -128,6 +137,16 @@ fn launcher(configured: Option<&Path>) -> Result<PathBuf, PoolError> {
             candidate.display()
         ),
     })
+}
+
+async fn security_argument(folder: &Path) -> Result<OsString, PoolError> {
+    let file = folder.join("java.security");
+    tokio::fs::write(&file, SECURITY)
+        .await
+        .map_err(PoolError::io(&file))?;
+    let mut argument = OsString::from("-Djava.security.properties=");
+    argument.push(file);
+    Ok(argument)
 }
 
 async fn class_path_arguments(
