@@ -1,14 +1,14 @@
 //! Append-only files of compressed blocks.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use lz4_flex::frame::{BlockMode, BlockSize, FrameDecoder, FrameEncoder, FrameInfo};
+use lz4_flex::block::{compress, decompress};
 
 use super::error::DataError;
 
@@ -29,6 +29,8 @@ pub(crate) struct SpilledBlock {
     offset: u64,
     stored_bytes: usize,
     raw_bytes: usize,
+    /// Of what is stored: a disk that lies is found out.
+    crc32c: u32,
 }
 
 #[derive(Debug)]
@@ -64,8 +66,7 @@ impl SpillSpace {
 
     /// Appends a block. Writers share the file, but not the time it takes to compress and write.
     pub(crate) fn write(&self, raw: &[u8]) -> Result<SpilledBlock, DataError> {
-        let stored = compress(raw)
-            .map_err(|source| failed("compress a block for", self.folder.path(), source))?;
+        let stored = compress(raw);
         let (file, offset) = self.reserve(stored.len() as u64)?;
         file.file
             .write_all_at(&stored, offset)
@@ -75,6 +76,7 @@ impl SpillSpace {
             offset,
             stored_bytes: stored.len(),
             raw_bytes: raw.len(),
+            crc32c: crc32c::crc32c(&stored),
         })
     }
 
@@ -146,10 +148,11 @@ impl SpilledBlock {
             .file
             .read_exact_at(&mut stored, self.offset)
             .map_err(|source| failed("read from", &self.file.path, source))?;
-        let mut raw = Vec::with_capacity(self.raw_bytes);
-        FrameDecoder::new(stored.as_slice())
-            .read_to_end(&mut raw)
-            .map_err(|error| self.damaged(error.to_string()))?;
+        if crc32c::crc32c(&stored) != self.crc32c {
+            return Err(self.damaged("its checksum is another".to_owned()));
+        }
+        let raw =
+            decompress(&stored, self.raw_bytes).map_err(|error| self.damaged(error.to_string()))?;
         if raw.len() != self.raw_bytes {
             return Err(self.damaged(format!(
                 "{} bytes were written, {} came back",
@@ -167,16 +170,6 @@ impl SpilledBlock {
             reason,
         }
     }
-}
-
-fn compress(raw: &[u8]) -> io::Result<Vec<u8>> {
-    let frame = FrameInfo::new()
-        .block_mode(BlockMode::Independent)
-        .block_size(BlockSize::Auto)
-        .content_checksum(true);
-    let mut encoder = FrameEncoder::with_frame_info(frame, Vec::with_capacity(raw.len() / 2 + 64));
-    encoder.write_all(raw)?;
-    Ok(encoder.finish()?)
 }
 
 fn failed(action: &'static str, path: &Path, source: io::Error) -> DataError {

@@ -9,7 +9,7 @@ use super::GroupSpec;
 use crate::data::{Blocks, DataError, DataStore, DataWriter, hash};
 
 /// About what the second-level cache of a core holds, with the table's own memory.
-const PART_BYTES: u64 = 512 << 10;
+const PART_BYTES: u64 = 1 << 20;
 /// Copying to more places at once misses the cache itself.
 const MAX_PARTS: u64 = 256;
 /// Elements are handed to the store in chunks of this size.
