@@ -5,7 +5,7 @@ use super::runners::Kind;
 /// The program that builds a case's pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Program {
-    /// `xtask/bench/cases.py`.
+    /// `xtask/bench/python`.
     Python,
     /// `xtask/bench/go`.
     Go,
@@ -49,6 +49,12 @@ pub(super) const CASES: &[Case] = &[
     python("python-gbk", "group_by_key", 1_000_000, ALL),
     python("python-combine", "combine", 2_000_000, ALL),
     python("python-side-input", "side_input", 1_000_000, ALL),
+    python("python-cogbk", "co_group_by_key", 500_000, ALL),
+    python("python-many-side-inputs", "many_side_inputs", 100_000, ALL),
+    python("python-state-timers", "state_and_timers", 100_000, ALL),
+    python("python-deep", "deep", 200, ALL),
+    python("python-wide", "wide", 1_000, ALL),
+    python("python-streaming", "streaming", 5_000, PORTABLE),
     python("worker-start", "tiny", 10, STARTS),
     python("processes-tiny", "tiny", 10, PROCESSES),
     python("processes-wordcount", "wordcount", 4_000_000, PROCESSES),

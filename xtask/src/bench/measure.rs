@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::cases::{Case, Program};
 use super::runners::{Binaries, Kind, Runner, Usage};
@@ -17,7 +17,17 @@ pub(super) struct Sample {
     pub(super) seconds: f64,
     /// From the request to run the job to its end, where the program can tell.
     pub(super) run_seconds: Option<f64>,
+    /// How long after its window's end a pane was there, in seconds: the median and the 99th percentile.
+    pub(super) latencies: Option<[f64; 2]>,
     pub(super) usage: Option<Usage>,
+}
+
+/// What a program prints when its jobs are done.
+#[derive(Debug, Deserialize)]
+struct Printed {
+    seconds: f64,
+    run_seconds: Option<f64>,
+    latencies: Option<[f64; 2]>,
 }
 
 /// The programs that submit jobs.
@@ -44,7 +54,7 @@ impl Programs {
         let mut command = match case.program {
             Program::Python => {
                 let mut command = Command::new(&self.python);
-                command.arg(workspace::root().join("xtask/bench/cases.py"));
+                command.arg(workspace::root().join("xtask/bench/python/run.py"));
                 command
             }
             Program::Go => {
@@ -83,29 +93,27 @@ pub(super) fn measure(
     let child = command
         .spawn()
         .with_context(|| format!("can't run {command:?}"))?;
-    let (seconds, run_seconds) = result(case, kind, child)?;
+    let printed = result(case, kind, child)?;
     let usage = runner.usage();
     std::fs::remove_dir_all(&folder)?;
     Ok(Sample {
-        seconds,
-        run_seconds,
+        seconds: printed.seconds,
+        run_seconds: printed.run_seconds,
+        latencies: printed.latencies,
         usage,
     })
 }
 
-/// Seconds as the program printed them.
-fn result(case: &Case, kind: Kind, child: Child) -> Result<(f64, Option<f64>)> {
+/// What the program printed last.
+fn result(case: &Case, kind: Kind, child: Child) -> Result<Printed> {
     let output = child.wait_with_output()?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let result = text
+    let printed = text
         .lines()
         .rev()
-        .find_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let seconds = result.as_ref().and_then(|value| value["seconds"].as_f64());
-    match (seconds, result) {
-        (Some(seconds), Some(value)) if output.status.success() => {
-            Ok((seconds, value["run_seconds"].as_f64()))
-        }
+        .find_map(|line| serde_json::from_str(line).ok());
+    match printed {
+        Some(printed) if output.status.success() => Ok(printed),
         _ => bail!(
             "{} failed on {}:\n{}",
             case.name,

@@ -45,6 +45,7 @@ impl Row {
             if *kind != us {
                 line += &ratios(ours, samples);
             }
+            line += &latencies(samples);
             println!("{line}");
         }
     }
@@ -83,6 +84,20 @@ fn ratios(ours: &[Sample], theirs: &[Sample]) -> String {
     text
 }
 
+/// The medians of what the runs gave.
+fn latencies(samples: &[Sample]) -> String {
+    let [half, most] =
+        [0, 1].map(|which| median(samples.iter().filter_map(|s| Some(s.latencies?[which]))));
+    match (half, most) {
+        (Some(half), Some(most)) => format!(
+            "  pane after {:.0} ms, p99 {:.0} ms",
+            half * 1e3,
+            most * 1e3
+        ),
+        _ => String::new(),
+    }
+}
+
 fn spread(samples: &[Sample], of: impl Fn(&Sample) -> Option<f64>) -> String {
     let values: Vec<f64> = samples.iter().filter_map(of).collect();
     let Some(median) = median(values.iter().copied()) else {
@@ -115,6 +130,7 @@ mod tests {
         let samples = [3.0, 1.0, 2.0].map(|seconds| Sample {
             seconds,
             run_seconds: None,
+            latencies: None,
             usage: None,
         });
         assert_eq!(
