@@ -293,9 +293,11 @@ impl Engine {
         let side_inputs = self.topology.node(stage).side_inputs.iter();
         side_inputs
             .map(|pcollections| SideInput {
-                fires_at_end: pcollections
+                fired_after_ms: pcollections
                     .iter()
-                    .all(|pcollection| self.topology.fires_at_end[pcollection.index()]),
+                    .map(|pcollection| self.topology.fired_after_ms[pcollection.index()])
+                    .max()
+                    .unwrap_or_default(),
                 watermark: self.smallest_watermark(pcollections),
                 fired: pcollections
                     .iter()
@@ -321,18 +323,18 @@ impl Engine {
 /// How far a side input is.
 pub(crate) struct SideInput {
     watermark: EventTime,
-    /// Whether a window is empty, and not merely unfired, when the watermark has passed its end with nothing to show.
-    fires_at_end: bool,
+    /// How long after its end a window with nothing to show is empty, and not merely unfired.
+    fired_after_ms: i64,
     /// The ends of windows that have something to show, complete or not.
     fired: BTreeSet<EventTime>,
 }
 
 /// A side input is ready for an element when its trigger has fired for the side window, or would have by
 /// now if there were anything: when its watermark has passed the end of the window (at the very end, an
-/// element of that timestamp could still come), if that is when the trigger fires, or the end of time.
+/// element of that timestamp could still come), if that is when the trigger fires, or else its expiry, or the end of time.
 pub(crate) fn side_inputs_ready(data: &PendingData, sides: &[SideInput]) -> bool {
     let ready = |ready_at: &EventTime, side: &SideInput| {
-        (side.fires_at_end && side.watermark > *ready_at)
+        side.watermark > ready_at.plus_ms(side.fired_after_ms)
             || side.watermark == EventTime::MAX
             || side.fired.contains(ready_at)
     };

@@ -48,8 +48,9 @@ pub(crate) struct Node {
 pub(crate) struct Topology {
     pub(crate) nodes: Vec<Node>,
     pub(crate) producer: Vec<StageId>,
-    /// By PCollection: whether its trigger is sure to fire at the end of a window.
-    pub(crate) fires_at_end: Vec<bool>,
+    /// By PCollection: how long after the end of a window its trigger is sure to have fired, if there is anything to fire
+    /// for. What has not fired by then does so when the window expires.
+    pub(crate) fired_after_ms: Vec<i64>,
 }
 
 impl Topology {
@@ -120,13 +121,18 @@ impl Topology {
             }
         }
         let windowings = plan.pcollections.iter().map(|p| &p.windowing);
-        let fires_at_end = windowings
-            .map(|windowing| windowing.trigger.fires_at_end_of_window())
+        let fired_after_ms = windowings
+            .map(
+                |windowing| match windowing.trigger.fires_at_end_of_window() {
+                    true => 0,
+                    false => windowing.allowed_lateness_ms,
+                },
+            )
             .collect();
         Self {
             nodes,
             producer,
-            fires_at_end,
+            fired_after_ms,
         }
     }
 

@@ -95,7 +95,10 @@ fn a_window_with_nothing_to_show_is_empty_only_where_the_trigger_would_have_fire
     let (_, next) = next_bundle(&plan, &[], 1000);
     assert_eq!(next.stage, StageId(2), "the end of the window has passed");
 
-    plan.pcollections[1].windowing.trigger = Trigger::Never;
+    let windowing = &mut plan.pcollections[1].windowing;
+    (windowing.trigger, windowing.allowed_lateness_ms) = (Trigger::Never, 500);
+    let (_, next) = next_bundle(&plan, &[], 1500);
+    assert_eq!(next.stage, StageId(2), "the window has expired");
     let (mut pair, next) = next_bundle(&plan, &[], 1000);
     assert_eq!(next.stage, StageId(1), "it may fire yet");
     finish(&mut pair, &next, Effects::default());

@@ -56,6 +56,10 @@ pub(crate) struct ConformanceArgs {
     #[arg(long, conflicts_with = "endpoint")]
     time_against_prism: bool,
 
+    /// Run nothing: judge the results of the last whole run by the known failures as they are now.
+    #[arg(long, conflicts_with_all = ["endpoint", "filter", "time_against_prism"])]
+    judge_again: bool,
+
     /// Leave docs/conformance.md as it is.
     #[arg(long)]
     keep_page: bool,
@@ -119,6 +123,7 @@ pub(crate) fn stage() -> Result<Counts> {
             jobs: 1,
             limit: Some(120),
             time_against_prism: false,
+            judge_again: false,
             keep_page: true,
             setting: Setting::default(),
         })?);
@@ -147,6 +152,9 @@ pub(crate) fn run(args: &ConformanceArgs) -> Result<bool> {
 fn run_suite(args: &ConformanceArgs, workspace: &Path, name: SuiteName) -> Result<usize> {
     let suite = name.suite(workspace);
     println!("# {}", suite.title());
+    if args.judge_again {
+        return judge_again(args, workspace, suite.as_ref());
+    }
     suite
         .prepare()
         .with_context(|| format!("preparing the {} suite", suite.name()))?;
@@ -190,12 +198,13 @@ fn run_suite(args: &ConformanceArgs, workspace: &Path, name: SuiteName) -> Resul
     report.print();
     let whole = args.filter.is_none() && args.endpoint.is_none();
     match args.setting.describe() {
-        None => {
+        None if whole => {
             report::write_results(workspace, &report)?;
-            if whole && !args.keep_page {
+            if !args.keep_page {
                 report::write_page(workspace, &report)?;
             }
         }
+        None => {}
         Some(setting) if whole && !args.keep_page => {
             report::write_variation(workspace, &report, &setting)?;
         }
@@ -205,6 +214,18 @@ fn run_suite(args: &ConformanceArgs, workspace: &Path, name: SuiteName) -> Resul
             report::write_variation(workspace, &report, &format!("{setting}, only *{part}*"))?;
         }
         Some(_) => {}
+    }
+    Ok(report.count(Verdict::Unexpected))
+}
+
+/// Reports the last results once more.
+fn judge_again(args: &ConformanceArgs, workspace: &Path, suite: &dyn Suite) -> Result<usize> {
+    let known = KnownFailures::read(workspace, suite.name(), Workers::default())?;
+    let results = report::read_results(workspace, suite.name())?;
+    let report = SuiteReport::new(suite, results, &known);
+    report.print();
+    if !args.keep_page {
+        report::write_page(workspace, &report)?;
     }
     Ok(report.count(Verdict::Unexpected))
 }

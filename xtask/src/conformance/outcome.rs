@@ -34,7 +34,7 @@ impl Outcome {
 }
 
 /// One test's result.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct TestResult {
     /// The test's name within its suite.
     pub(crate) test: String,

@@ -140,6 +140,18 @@ fn indented(text: &str) -> String {
     text.lines().map(|line| format!("    {line}\n")).collect()
 }
 
+/// The suite's results of the last run in the default setting.
+pub(crate) fn read_results(workspace: &Path, suite: &str) -> Result<Vec<TestResult>> {
+    let path = workspace.join("target/conformance/results.json");
+    let bytes = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+    let mut all: BTreeMap<String, serde_json::Value> = serde_json::from_slice(&bytes)?;
+    let mut results = all
+        .remove(suite)
+        .with_context(|| format!("the {suite} suite has not been run"))?;
+    let tests = results.get_mut("tests").map(serde_json::Value::take);
+    Ok(serde_json::from_value(tests.unwrap_or_default())?)
+}
+
 /// Puts the suite's results into `target/conformance/results.json`, beside those of the other suites.
 pub(crate) fn write_results(workspace: &Path, report: &SuiteReport) -> Result<()> {
     let path = workspace.join("target/conformance/results.json");
