@@ -332,6 +332,22 @@ fn side_windows_say_when_elements_are_ready() {
 }
 
 #[test]
+fn an_element_behind_the_end_of_its_window_holds_the_watermark_within() {
+    let (_folder, store) = store(1 << 20);
+    for key_groups in [None, Some(4)] {
+        let spec = spec(ConsumerRule {
+            key_groups,
+            ..rule()
+        });
+        let mut cutter = OutputCutter::new(spec, store.clone());
+        cutter.push(encode(&[(1, vec![], 0, vec![-10])])).unwrap();
+        let mut output = cutter.finish().unwrap();
+        let (_, handles) = output.take_deliveries().remove(0);
+        assert_eq!(handles[0].min_timestamp, EventTime(-1));
+    }
+}
+
+#[test]
 fn an_output_that_is_dropped_releases_its_data() {
     let (_folder, store) = store(1 << 20);
     let mut cutter = OutputCutter::new(spec(rule()), store.clone());

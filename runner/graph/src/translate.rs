@@ -65,8 +65,8 @@ pub fn translate(pipeline: &Pipeline, options: &TranslateOptions) -> Result<Plan
     problems.into_result()?;
 
     let nodes = expand::splittable::expand(nodes, &mut components);
-    expand::runner::settle_coders(&nodes, &mut components);
     let nodes = expand::test_stream::transcode(nodes, &mut components);
+    expand::runner::settle_coders(&nodes, &mut components);
     let nodes = expand::flatten::transcode(nodes, &mut components);
     let names = names(&protos, &nodes);
     let fused = fuse::fuse(nodes, options.fuse, &components);

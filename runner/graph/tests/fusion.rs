@@ -6,7 +6,7 @@ use common::builder::Builder;
 use dataflume_graph::TranslateOptions;
 use dataflume_graph::plan::{Plan, StageKind};
 use dataflume_model::coder::Coder;
-use dataflume_proto::pipeline::TestStreamPayload;
+use dataflume_proto::pipeline::{TestStreamPayload, is_bounded, output_time};
 use dataflume_proto::urn::{composites, primitives, standard_coders};
 use expect_test::{Expect, expect};
 use prost::Message;
@@ -358,6 +358,22 @@ fn combiners_are_lifted() {
         group at end: sum/Group (sum/Precombine.out) -> sum/Group.out
         python: sum/Merge + sum/Extract + after (sum/Group.out) -> "#]],
     );
+}
+
+#[test]
+fn a_combiner_that_holds_the_earliest_timestamp_sees_each_element_of_unbounded_input() {
+    let mut b = Builder::new();
+    b.impulse("start");
+    b.par_do("key", &["start"], "kv");
+    b.combine("sum", "key");
+    for strategy in b.components().windowing_strategies.values_mut() {
+        strategy.set_output_time(output_time::Enum::EarliestInPane);
+    }
+    assert!(stages(&b.plan()).contains("Precombine"));
+    for pcollection in b.components().pcollections.values_mut() {
+        pcollection.set_is_bounded(is_bounded::Enum::Unbounded);
+    }
+    assert!(!stages(&b.plan()).contains("Precombine"));
 }
 
 #[test]

@@ -45,7 +45,7 @@ pub struct WindowedCodec {
 pub struct Summary {
     /// How many windowed values.
     pub count: u64,
-    /// The smallest timestamp; [`EventTime::MAX`] of an empty chunk.
+    /// The smallest [`Element::hold`]; [`EventTime::MAX`] of an empty chunk.
     pub min_timestamp: EventTime,
 }
 
@@ -65,20 +65,15 @@ impl WindowedCodec {
         }
     }
 
-    /// Counts a chunk's elements and finds their smallest timestamp.
+    /// Counts a chunk's elements and finds how far they hold the watermark back.
     pub fn summarise(&self, chunk: &[u8]) -> Result<Summary, CoderError> {
         let mut summary = Summary {
             count: 0,
             min_timestamp: EventTime::MAX,
         };
-        let mut rest = chunk;
-        while !rest.is_empty() {
-            let timestamp = EventTime::decode(wire::array(&mut rest)?);
-            self.window.skip_all(&mut rest)?;
-            PaneInfo::skip(&mut rest)?;
-            self.value.skip(&mut rest)?;
+        for element in self.iter(chunk) {
             summary.count += 1;
-            summary.min_timestamp = summary.min_timestamp.min(timestamp);
+            summary.min_timestamp = summary.min_timestamp.min(element?.hold());
         }
         Ok(summary)
     }
@@ -218,6 +213,18 @@ impl<'a> Element<'a> {
     /// Its windows, parsed as they are taken.
     pub fn windows(&self) -> Windows<'a> {
         Windows::new(&self.codec.window, self.windows_bytes(), self.window_count)
+    }
+
+    /// What it holds the watermark back to: its timestamp, or the end of a window that ends before. That is not as it
+    /// should be, but DoFns may move timestamps out of the window, and Python rounds those just before 1970 up.
+    pub fn hold(&self) -> EventTime {
+        if self.codec.window == WindowKind::Global {
+            return self.timestamp;
+        }
+        // Windows that do not decode were an error when the element was parsed, but for those that nobody understands.
+        let ends = self.windows().flatten();
+        ends.map(|window| window.max_timestamp())
+            .fold(self.timestamp, EventTime::min)
     }
 
     /// The encoded windows, without their count.

@@ -135,7 +135,10 @@ proptest! {
         prop_assert_eq!(walked, expected);
         let summary = Summary {
             count: elements.len() as u64,
-            min_timestamp: elements.iter().map(|e| e.0).min().unwrap_or(EventTime::MAX),
+            min_timestamp: elements.iter().map(|e| e.0).min().map_or(EventTime::MAX, |first| {
+                let ends = windows.iter().filter(|window| **window != Window::Global);
+                ends.map(Window::max_timestamp).fold(first, EventTime::min)
+            }),
         };
         prop_assert_eq!(codec.summarise(&chunk), Ok(summary));
     }

@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use dataflume_proto::pipeline::{self, trigger};
+use dataflume_proto::pipeline::{self, output_time, trigger};
 use dataflume_proto::urn::{combine_components as parts, primitives};
 
 use crate::components::Components;
 use crate::node::{Node, NodeKind};
 
-/// Whether the composite has all it takes, and its trigger does not count elements, which it would
-/// no longer see one by one.
+/// Whether the composite has all it takes, and neither its trigger counts elements nor what it holds depends on each: they
+/// would no longer be seen one by one.
 pub(crate) fn can_lift(node: &Node, components: &Components) -> bool {
     let (Some(input), 1, 1) = (
         node.inputs.values().next(),
@@ -22,10 +22,11 @@ pub(crate) fn can_lift(node: &Node, components: &Components) -> bool {
     let Some(payload) = node.combine() else {
         return false;
     };
-    let trigger = components
-        .strategies
-        .get(components.strategy_id(input))
-        .and_then(|strategy| strategy.trigger.as_ref());
+    let strategy = components.strategies.get(components.strategy_id(input));
+    let trigger = strategy.and_then(|strategy| strategy.trigger.as_ref());
+    // An accumulator with the timestamp of an element that the watermark has passed could not hold it at that of another.
+    let looks_at_timestamps = strategy
+        .is_some_and(|strategy| strategy.output_time() == output_time::Enum::EarliestInPane);
     !node.environment.is_empty()
         && !components
             .coders
@@ -36,6 +37,7 @@ pub(crate) fn can_lift(node: &Node, components: &Components) -> bool {
             .key_value(components.coder_id(input))
             .is_some()
         && trigger.is_none_or(may_see_accumulators)
+        && (components.is_bounded(input) || !looks_at_timestamps)
 }
 
 fn may_see_accumulators(trigger: &pipeline::Trigger) -> bool {

@@ -113,7 +113,7 @@ impl OutputCutter {
                 source,
             })?;
             count += 1;
-            min_timestamp = min_timestamp.min(element.timestamp);
+            min_timestamp = min_timestamp.min(element.hold());
             if by_element {
                 for consumer in self.consumers.iter_mut().filter(|c| c.by_element) {
                     consumer.take(&self.spec, &chunk, &element)?;
@@ -255,7 +255,7 @@ impl Consumer {
         let same = self.same_readiness;
         if let (true, true, Some(group)) = (single, same, group) {
             let builder = self.builder_of_group(group);
-            return builder.copy(&[element.bytes()], element.timestamp);
+            return builder.copy(&[element.bytes()], element.hold());
         }
         // A keyed consumer treats each window by itself; so does one whose side inputs do.
         if single || (group.is_none() && same) {
@@ -267,9 +267,9 @@ impl Consumer {
             let builder = self.builder(group, ready_at);
             // A large slice is shared; many small ones cost more than their bytes.
             if group.is_none() && element.range().len() >= WORTH_SHARING_BYTES {
-                return builder.share(chunk.slice(element.range()), 1, element.timestamp);
+                return builder.share(chunk.slice(element.range()), 1, element.hold());
             }
-            return builder.copy(&[element.bytes()], element.timestamp);
+            return builder.copy(&[element.bytes()], element.hold());
         }
         for (index, window) in element.each_window_bytes().enumerate() {
             let window = window.map_err(|source| spec.malformed(source))?;
@@ -287,8 +287,7 @@ impl Consumer {
                 element.pane_bytes(),
                 element.value(),
             ];
-            self.builder(group, ready_at)
-                .copy(&parts, element.timestamp)?;
+            self.builder(group, ready_at).copy(&parts, element.hold())?;
         }
         Ok(())
     }
