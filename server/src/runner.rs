@@ -40,6 +40,8 @@ pub struct RunnerOptions {
     pub num_workers: u32,
     /// The most workers that a job gets per environment, whatever it wants.
     pub max_workers: u32,
+    /// How much memory a worker may take, where the job doesn't say.
+    pub worker_memory_bytes: Option<u64>,
     /// Variables that every worker gets, such as where the emulated services are.
     pub worker_variables: Vec<(String, String)>,
     /// Python interpreters to make workers of, best first; if none, those that the environment names.
@@ -127,6 +129,10 @@ impl PipelineRunner {
     ) -> Result<EnvironmentSpec, String> {
         let mut context = pool_context(&self.instance, job.id.clone(), &self.options);
         context.warm_pythons = Some(self.warm_pythons.clone());
+        context.memory_limit_bytes = job
+            .workers
+            .memory_bytes
+            .or(self.options.worker_memory_bytes);
         let pool = pool_for(&environment.proto, self.options.workers, context)
             .map_err(|error| error.to_string())?;
         let staged = job.artifacts.get(&environment.name);

@@ -136,7 +136,11 @@ impl Engine {
                     },
                 );
             }
-            Input::WorkerLost { worker, reason } => self.lose_worker(worker, &reason),
+            Input::WorkerLost {
+                worker,
+                reason,
+                blames_bundles,
+            } => self.lose_worker(worker, &reason, blames_bundles),
             Input::BundleFinished { bundle, effects } => self.commit(bundle, effects),
             Input::BundleFailed { bundle, failure } => self.fail_bundle(bundle, failure),
             Input::BundleSplit {

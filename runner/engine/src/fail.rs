@@ -20,7 +20,7 @@ impl Engine {
                 let executor = self.bundles.get(&id).map(|running| running.bundle.executor);
                 match executor {
                     Some(Executor::Worker(worker)) if self.workers.contains_key(&worker) => {
-                        self.lose_worker(worker, &reason);
+                        self.lose_worker(worker, &reason, false);
                     }
                     _ => self.lose_bundle(id, &reason),
                 }
@@ -40,12 +40,15 @@ impl Engine {
         }
     }
 
-    pub(crate) fn lose_worker(&mut self, worker: WorkerId, reason: &str) {
+    pub(crate) fn lose_worker(&mut self, worker: WorkerId, reason: &str, blames_bundles: bool) {
         let Some(lost) = self.workers.remove(&worker) else {
             return;
         };
         for id in lost.running {
-            self.lose_bundle(id, reason);
+            match blames_bundles {
+                true => self.fail_bundle(id, BundleFailure::Failed(reason.to_owned())),
+                false => self.lose_bundle(id, reason),
+            }
         }
     }
 

@@ -154,6 +154,8 @@ pub enum Input {
         worker: WorkerId,
         /// For messages.
         reason: String,
+        /// It is what it ran that has ended it: that was an attempt.
+        blames_bundles: bool,
     },
     /// A bundle ended well.
     BundleFinished {

@@ -43,6 +43,7 @@ fn a_lost_worker_costs_no_attempt() {
         pair.tell(Input::WorkerLost {
             worker: WorkerId(worker),
             reason: "killed".into(),
+            blames_bundles: false,
         });
         pair.join(worker + 1, 1);
     }
@@ -60,6 +61,7 @@ fn a_bundle_that_loses_worker_after_worker_fails_the_job() {
         pair.tell(Input::WorkerLost {
             worker: WorkerId(worker),
             reason: "out of memory".into(),
+            blames_bundles: false,
         });
         pair.join(worker + 1, 1);
     }
@@ -98,6 +100,7 @@ fn late_news_of_a_given_up_bundle_is_ignored() {
     pair.tell(Input::WorkerLost {
         worker: WorkerId(1),
         reason: "killed".into(),
+        blames_bundles: false,
     });
     pair.join(2, 1);
     let second = pair.take_bundle();
@@ -111,6 +114,26 @@ fn late_news_of_a_given_up_bundle_is_ignored() {
     );
     pair.finish(second.id, 0);
     assert_eq!(pair.outcome(), Some(JobOutcome::Done));
+}
+
+#[test]
+fn a_bundle_that_ends_its_workers_is_tried_as_often_as_one_that_fails() {
+    let mut pair = Pair::new(&chain(1));
+    pair.join(1, 1);
+    pair.finish_impulse(1);
+    for attempt in 1..=4 {
+        assert_eq!(pair.take_bundle().attempt, attempt);
+        pair.tell(Input::WorkerLost {
+            worker: WorkerId(attempt.into()),
+            reason: "out of memory".into(),
+            blames_bundles: true,
+        });
+        pair.join(u64::from(attempt) + 1, 1);
+    }
+    let Some(JobOutcome::Failed(reason)) = pair.outcome() else {
+        panic!("{:?}", pair.outcome());
+    };
+    assert!(reason.contains("failed 4 times") && reason.contains("out of memory"));
 }
 
 #[test]

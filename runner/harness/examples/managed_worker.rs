@@ -175,7 +175,7 @@ async fn one_worker(
     println!("started after {:?}", started.elapsed());
     let worker = tokio::select! {
         worker = connection.ready() => worker?,
-        reason = process.exited() => return Err(reason.into()),
+        ended = process.exited() => return Err(ended.reason.into()),
         () = tokio::time::sleep(Duration::from_secs(120)) => return Err("no connection in 2 minutes".into()),
     };
     println!("connected after {:?}", started.elapsed());

@@ -71,14 +71,14 @@ async fn a_container_processes_a_bundle_and_is_removed() {
     let mut process = start(pool.as_ref(), spec).await.unwrap();
     let worker = tokio::select! {
         worker = step("ready", connection.ready()) => worker.unwrap(),
-        reason = process.exited() => panic!("{reason}"),
+        reason = process.exited() => panic!("{reason:?}"),
     };
     echo(&worker, "b").await;
     assert_eq!(containers(world.instance.id()).len(), 1);
     step("stop", process.stop()).await;
     assert!(containers(world.instance.id()).is_empty());
     step("closed", worker.closed()).await;
-    let reason = step("exit", process.exited()).await;
+    let reason = step("exit", process.exited()).await.reason;
     assert!(reason.starts_with("the container "), "{reason}");
     step("shutdown", pool.shutdown()).await;
 }
@@ -105,7 +105,7 @@ async fn a_container_that_fails_shows_why() {
     // Its boot program finds nobody there.
     spec.worker_id = String::new();
     let mut process = start(pool.as_ref(), spec).await.unwrap();
-    let reason = step("exit", process.exited()).await;
+    let reason = step("exit", process.exited()).await.reason;
     assert!(reason.contains("exited with code 1"), "{reason}");
     assert!(reason.contains("No id provided"), "{reason}");
     step("shutdown", pool.shutdown()).await;
@@ -177,6 +177,6 @@ async fn emulator(root: &Path) {
     spec.endpoint = silent.local_addr().unwrap().to_string();
     let mut process = start(pool.as_ref(), spec).await.unwrap();
     println!("{}", world.instance.id());
-    let reason = process.exited().await;
+    let reason = process.exited().await.reason;
     panic!("the container ended by itself: {reason}");
 }

@@ -22,7 +22,7 @@ async fn the_command_gets_the_boot_contract_and_nothing_of_ours() {
     let (pool, mut worker) = world
         .script("echo \"arguments $@\"; echo \"folder $(pwd)\"; env; exit 0")
         .await;
-    let reason = step("exit", worker.exited()).await;
+    let reason = step("exit", worker.exited()).await.reason;
     assert!(reason.starts_with("the worker process exited with code 0"));
     let e = "localhost:1";
     assert_eq!(
@@ -59,7 +59,7 @@ async fn a_command_that_does_not_exist_is_named() {
     let mut worker = start(pool.as_ref(), world.spec(&environment, "w"))
         .await
         .unwrap();
-    let reason = step("exit", worker.exited()).await;
+    let reason = step("exit", worker.exited()).await.reason;
     assert!(
         reason.contains("can't start /no/such/worker: No such file or directory"),
         "{reason}"
@@ -72,7 +72,7 @@ async fn an_exit_is_explained_by_the_last_lines() {
     let (_pool, mut worker) = world
         .script("for i in $(seq 60); do echo line $i >&2; done; printf 'no end'; exit 3")
         .await;
-    let reason = step("exit", worker.exited()).await;
+    let reason = step("exit", worker.exited()).await.reason;
     assert!(
         reason.starts_with("the worker process exited with code 3; its last output:\n"),
         "{reason}"
@@ -94,7 +94,7 @@ async fn a_killed_worker_is_noticed() {
         .await;
     let pid = world.printed.after("pid ").await;
     kill(Pid::from_raw(pid.parse().unwrap()), Signal::SIGKILL).unwrap();
-    let reason = step("exit", worker.exited()).await;
+    let reason = step("exit", worker.exited()).await.reason;
     assert!(
         reason.starts_with("the worker process was ended by SIGKILL"),
         "{reason}"

@@ -58,7 +58,7 @@ impl Running {
     async fn ready(&mut self) -> Worker {
         tokio::select! {
             worker = step("ready", self.connection.ready()) => worker.unwrap(),
-            reason = self.process.exited() => panic!("{reason}"),
+            reason = self.process.exited() => panic!("{reason:?}"),
         }
     }
 }
@@ -240,7 +240,7 @@ async fn a_harness_that_fails_shows_why() {
     // The harness takes a number for a name, and fails before it has connected.
     let options = provision(&[("default_sdk_harness_log_level", Kind::NumberValue(5.0))]);
     let mut running = run(Vec::new(), options).await;
-    let reason = step("exit", running.process.exited()).await;
+    let reason = step("exit", running.process.exited()).await.reason;
     assert!(reason.contains("exited with code 1"), "{reason}");
     assert!(reason.contains("Traceback"), "{reason}");
     assert!(reason.contains("isdecimal"), "{reason}");
@@ -257,7 +257,7 @@ async fn a_killed_worker_is_lost() {
             nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
         }
     }
-    let reason = step("exit", running.process.exited()).await;
+    let reason = step("exit", running.process.exited()).await.reason;
     assert!(reason.contains("ended by SIGKILL"), "{reason}");
     step("lost", worker.closed()).await;
 }

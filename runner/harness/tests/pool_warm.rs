@@ -208,7 +208,7 @@ async fn a_warm_worker_fails_as_a_cold_one_does() {
     let (context, warm, _) = waiting(&world).await;
     let staged = vec![artifact("mirror.py", "import os; os._exit(23)")];
     let mut job = Job::start(world, context, staged).await;
-    let reason = step("exit", job.process.exited()).await;
+    let reason = step("exit", job.process.exited()).await.reason;
     assert!(reason.contains("exited with code 23"), "{reason}");
     step("warm shutdown", warm.shutdown()).await;
     job.end().await;

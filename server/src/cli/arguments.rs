@@ -103,6 +103,10 @@ pub(super) struct Options {
     /// [default: as many as there are processors].
     #[arg(long, value_name = "N", default_value_t = processors(), hide_default_value = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(super) max_workers: u32,
+    /// How much memory a worker may take, with all its processes, such as 2GiB; one that takes more is ended. Dataflow
+    /// jobs that name a machine type have that one's [default: no limit].
+    #[arg(long, value_name = "SIZE")]
+    pub(super) worker_memory: Option<ByteSize>,
     /// How many Python interpreters wait, with the SDK imported, to become workers of jobs; 0 for none
     /// [default: as many workers as a job has, at most 4].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=100))]

@@ -23,6 +23,7 @@ pub(super) async fn server(
     let runner = RunnerOptions {
         workers: options.workers(),
         num_workers: options.num_workers,
+        worker_memory_bytes: options.worker_memory.map(|size| size.as_u64()),
         max_workers: options.max_workers,
         worker_variables: Vec::new(),
         pythons,

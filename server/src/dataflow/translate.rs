@@ -194,6 +194,7 @@ pub(super) fn workers(pools: &[WorkerPool]) -> WorkerWishes {
         (Some(count), Some(most)) => Some(count.min(most)),
         (count, _) => count,
     };
+    let machine = pool.machine_type.as_deref().and_then(MachineType::named);
     WorkerWishes {
         count,
         max_count: most,
@@ -203,11 +204,8 @@ pub(super) fn workers(pools: &[WorkerPool]) -> WorkerWishes {
             _ => Scaling::ThroughputBased,
         },
         threads: pool.num_threads_per_worker,
-        cores: pool
-            .machine_type
-            .as_deref()
-            .and_then(MachineType::named)
-            .map(|machine| machine.vcpus),
+        cores: machine.map(|machine| machine.vcpus),
+        memory_bytes: machine.map(|machine| machine.memory_mb << 20),
     }
 }
 

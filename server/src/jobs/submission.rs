@@ -67,6 +67,8 @@ pub struct WorkerWishes {
     pub threads: Option<u32>,
     /// How many processors a worker has.
     pub cores: Option<u32>,
+    /// How much memory a worker may take.
+    pub memory_bytes: Option<u64>,
 }
 
 /// How many workers a running job may have. What is absent stays as it was.

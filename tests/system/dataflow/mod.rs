@@ -108,3 +108,20 @@ fn a_slow_job_gets_another_worker() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn a_worker_that_takes_more_memory_than_its_machine_has_is_ended_and_told_of() -> Result<()> {
+    let job = format!("$PYTHON $PROGRAMS/out_of_memory.py {PLACE} --machine_type=f1-micro");
+    let finished = exec(&job)?;
+    let output = &finished.output;
+    for line in [
+        "state JOB_STATE_FAILED",
+        "the worker used",
+        "is 614 MiB",
+        "failed 4 times",
+        "message JOB_MESSAGE_ERROR",
+    ] {
+        ensure!(output.contains(line), "no {line:?} in:\n{output}");
+    }
+    Ok(())
+}

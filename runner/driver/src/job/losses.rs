@@ -15,7 +15,7 @@ const MAX_IDLE_LOSSES: u32 = 20;
 impl Run {
     /// A worker is gone, or as good as gone. Its bundles and its own task may both tell: the first
     /// counts.
-    pub(super) fn lose_worker(&mut self, worker: WorkerId, reason: String) {
+    pub(super) fn lose_worker(&mut self, worker: WorkerId, reason: String, blames_bundles: bool) {
         let Some((handle, environment)) = self.handles.remove(&worker) else {
             return;
         };
@@ -34,7 +34,11 @@ impl Run {
             return;
         }
         self.workers.start(environment);
-        self.tell(Input::WorkerLost { worker, reason });
+        self.tell(Input::WorkerLost {
+            worker,
+            reason,
+            blames_bundles,
+        });
     }
 
     pub(super) fn fail_to_start(&mut self, environment: EnvironmentId, failure: &StartFailure) {

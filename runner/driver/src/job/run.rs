@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use dataflume_engine::autoscale::Autoscaler;
 use dataflume_engine::{BundleFailure, Engine, Input, JobOutcome, PendingData};
+use dataflume_harness::pool::Ended;
 use dataflume_harness::{FnApi, Worker};
 use dataflume_model::ids::{BundleId, EnvironmentId, WorkerId};
 use dataflume_model::time::ProcessingTime;
@@ -34,7 +35,7 @@ pub(crate) enum Report {
     },
     WorkerLost {
         worker: WorkerId,
-        reason: String,
+        ended: Ended,
     },
     WorkerFailed {
         environment: EnvironmentId,
@@ -255,7 +256,9 @@ impl Run {
                     slots,
                 });
             }
-            Report::WorkerLost { worker, reason } => self.lose_worker(worker, reason),
+            Report::WorkerLost { worker, ended } => {
+                self.lose_worker(worker, ended.reason, ended.out_of_memory);
+            }
             Report::WorkerFailed {
                 environment,
                 failure,
@@ -331,7 +334,7 @@ impl Run {
             Err(BundleFailure::WorkerLost(reason)) if self.has_worker_of(&task) => {
                 // The worker's own end may be noticed later than that of its bundle.
                 if let Some(worker) = task.worker() {
-                    self.lose_worker(worker, reason);
+                    self.lose_worker(worker, reason, false);
                 }
             }
             Err(failure) => self.tell(Input::BundleFailed { bundle, failure }),

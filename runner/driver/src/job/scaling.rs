@@ -107,6 +107,7 @@ impl Run {
             self.tell(Input::WorkerLost {
                 worker,
                 reason: "it was not needed any more".to_owned(),
+                blames_bundles: false,
             });
         }
     }

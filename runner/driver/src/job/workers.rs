@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dataflume_harness::pool::{OutputStream, StartedWorker, WorkerLogSink, WorkerSpec};
+use dataflume_harness::pool::{Ended, OutputStream, StartedWorker, WorkerLogSink, WorkerSpec};
 use dataflume_harness::{FnApi, LogSink, Worker, WorkerRegistration};
 use dataflume_model::ids::{EnvironmentId, WorkerId};
 use dataflume_proto::fn_execution::LogEntry;
@@ -84,7 +84,7 @@ impl Workers {
         *self.starting.entry(environment).or_default() += 1;
         self.tasks.spawn(async move {
             let report = match context.live(worker, environment, &stop).await {
-                Ok(reason) => Report::WorkerLost { worker, reason },
+                Ok(ended) => Report::WorkerLost { worker, ended },
                 Err(failure) => Report::WorkerFailed {
                     environment,
                     failure,
@@ -131,7 +131,7 @@ impl Context {
         worker: WorkerId,
         environment: EnvironmentId,
         stop: &CancellationToken,
-    ) -> Result<String, StartFailure> {
+    ) -> Result<Ended, StartFailure> {
         let passing = |reason: String| StartFailure {
             reason,
             lasting: false,
@@ -177,7 +177,7 @@ impl Context {
         };
         let ready = tokio::select! {
             ready = connection.ready() => ready.map_err(|error| passing(error.to_string())),
-            reason = started.exited() => Err(passing(reason)),
+            ended = started.exited() => Err(passing(ended.reason)),
             () = tokio::time::sleep(self.ready_timeout) => Err(passing(format!(
                 "the worker did not connect within {} s of its start",
                 self.ready_timeout.as_secs()
@@ -204,7 +204,7 @@ impl Context {
         handle: Worker,
         started: &mut dyn StartedWorker,
         stop: &CancellationToken,
-    ) -> String {
+    ) -> Ended {
         let report = Report::WorkerReady {
             worker,
             environment,
@@ -214,17 +214,28 @@ impl Context {
         tokio::select! {
             reason = handle.closed() => {
                 let last_words = tokio::time::timeout(LAST_WORDS, started.exited()).await;
-                last_words.unwrap_or(reason)
+                last_words.unwrap_or_else(|_| gone(&reason))
             }
-            reason = started.exited() => {
-                handle.shutdown(&reason);
-                reason
+            ended = started.exited() => {
+                // Before its bundles tell that it is gone, and not why.
+                let report = Report::WorkerLost { worker, ended: ended.clone() };
+                self.reports.send(report).ok();
+                handle.shutdown(&ended.reason);
+                ended
             }
             () = stop.cancelled() => {
-                handle.shutdown("it is not needed any more");
-                "it is not needed any more".to_owned()
+                let reason = "it is not needed any more";
+                handle.shutdown(reason);
+                gone(reason)
             }
         }
+    }
+}
+
+fn gone(reason: &str) -> Ended {
+    Ended {
+        reason: reason.to_owned(),
+        out_of_memory: false,
     }
 }
 

@@ -156,6 +156,7 @@ impl Simulation {
                     self.tell(Input::WorkerLost {
                         worker,
                         reason: "killed".into(),
+                        blames_bundles: false,
                     });
                 }
             }

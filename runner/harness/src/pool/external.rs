@@ -12,7 +12,7 @@ use dataflume_proto::pipeline::{ApiServiceDescriptor, Environment, ExternalPaylo
 use tonic::transport::{Channel, Endpoint};
 use tracing::debug;
 
-use super::{PoolError, StartedWorker, WorkerPool, WorkerSpec, decode};
+use super::{Ended, PoolError, StartedWorker, WorkerPool, WorkerSpec, decode};
 
 /// A pool that can't be reached for so long is not there.
 const CONNECT_LIMIT: Duration = Duration::from_secs(20);
@@ -150,7 +150,7 @@ struct ExternalWorker {
 
 #[async_trait]
 impl StartedWorker for ExternalWorker {
-    async fn exited(&mut self) -> String {
+    async fn exited(&mut self) -> Ended {
         std::future::pending().await
     }
 

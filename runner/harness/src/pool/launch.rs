@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -16,7 +16,7 @@ use tracing::{debug, warn};
 
 use super::output::{Lines, OutputStream, Tail};
 use super::process_table::{MARKER, kill_marked};
-use super::{PoolContext, PoolError, WorkerSpec, supervise};
+use super::{PoolContext, PoolError, WorkerSpec, memory, supervise};
 
 /// How long the supervisor may take to end its worker; a little more than its own limits.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
@@ -43,6 +43,8 @@ pub(crate) struct Exit {
     pub(crate) success: bool,
     /// The supervisor ended by itself, which it does when nothing is left of its worker.
     nothing_left: bool,
+    /// It took more memory than it may.
+    pub(crate) out_of_memory: bool,
     pub(crate) reason: String,
 }
 
@@ -53,6 +55,7 @@ pub(crate) struct Supervised {
     exit: watch::Receiver<Option<Exit>>,
     supervisor: Option<Pid>,
     marker: String,
+    ended_by: Arc<watch::Sender<Option<Exit>>>,
 }
 
 impl Supervised {
@@ -86,29 +89,67 @@ impl Supervised {
             .and_then(|id| i32::try_from(id).ok())
             .map(Pid::from_raw);
         let (sender, exit) = watch::channel(None);
+        let sender = Arc::new(sender);
+        let attending = sender.clone();
         tokio::spawn(async move {
-            let exit = attend(child, launch.lines).await;
-            // Nobody may be waiting any more.
-            let _ = sender.send(Some(exit));
+            let mut exit = attend(child, launch.lines).await;
+            attending.send_modify(|known: &mut Option<Exit>| {
+                // If it was ended from here, that is why.
+                if let Some(known) = known.take() {
+                    exit.reason = known.reason;
+                    exit.out_of_memory = known.out_of_memory;
+                }
+                *known = Some(exit);
+            });
         });
         Ok(Self {
             lifeline: Mutex::new(lifeline),
             exit,
             supervisor,
             marker,
+            ended_by: sender,
         })
     }
 
-    /// Resolves when the process and its descendants are gone.
+    /// From now on it has to go when it takes more memory than this.
+    pub(crate) fn limit_memory(&self, limit_bytes: u64) {
+        let Some(supervisor) = self.supervisor else {
+            return;
+        };
+        let ended = self.ended();
+        let end = self.ended_by.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = ended => {}
+                used = memory::exceeded(supervisor, limit_bytes) => {
+                    // Told first, so that nothing else is taken for the reason.
+                    end.send_if_modified(|exit| {
+                        let first = exit.is_none();
+                        exit.get_or_insert(Exit {
+                            success: false,
+                            nothing_left: false,
+                            out_of_memory: true,
+                            reason: memory::explain(used, limit_bytes),
+                        });
+                        first
+                    });
+                    memory::end_descendants(supervisor);
+                }
+            }
+        });
+    }
+
+    /// Resolves when the process and its descendants are gone, or being killed for what they take.
     pub(crate) async fn exited(&self) -> Exit {
         let mut exit = self.exit.clone();
-        match exit.wait_for(Option::is_some).await {
+        let exit = match exit.wait_for(Option::is_some).await {
             Ok(exit) => exit.clone(),
             Err(_) => None,
-        }
-        .unwrap_or_else(|| Exit {
+        };
+        exit.unwrap_or_else(|| Exit {
             success: false,
             nothing_left: false,
+            out_of_memory: false,
             reason: "the emulator stopped watching the process".to_owned(),
         })
     }
@@ -202,11 +243,13 @@ async fn attend(mut child: Child, lines: Lines) -> Exit {
         Ok(status) => Exit {
             success: status.success(),
             nothing_left: status.code().is_some(),
+            out_of_memory: false,
             reason: explain(status, &tail),
         },
         Err(error) => Exit {
             success: false,
             nothing_left: false,
+            out_of_memory: false,
             reason: tail.explain(format!("the worker process could not be watched: {error}")),
         },
     }

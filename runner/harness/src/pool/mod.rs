@@ -19,6 +19,7 @@ mod external;
 mod instance;
 mod launch;
 mod managed;
+mod memory;
 mod output;
 mod process;
 mod process_table;
@@ -61,13 +62,22 @@ pub trait WorkerPool: Send + Sync {
 /// One worker that a pool started. Dropping it stops the worker too, without waiting for the end.
 #[async_trait]
 pub trait StartedWorker: Send {
-    /// Resolves when the process or container is gone, to the reason and the last lines of its
-    /// output. Pending for ever where that can't be seen (`EXTERNAL`). Cancel safe.
-    async fn exited(&mut self) -> String;
+    /// Resolves when the process or container is gone, or has to go. Pending for ever where that can't be
+    /// seen (`EXTERNAL`). Cancel safe.
+    async fn exited(&mut self) -> Ended;
 
     /// Ends the worker and all its descendants, and removes its scratch folder. Doing it twice is
     /// fine.
     async fn stop(&mut self);
+}
+
+/// How a worker came to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Why, and the last lines of its output.
+    pub reason: String,
+    /// It took more memory than it may, which is the doing of what it ran.
+    pub out_of_memory: bool,
 }
 
 /// What a pool needs to know to start one worker.
@@ -124,6 +134,8 @@ pub struct PoolContext {
     pub java_harness: Option<PathBuf>,
     /// Variables that every worker gets, such as where the emulated services are.
     pub environment_variables: Vec<(String, String)>,
+    /// What a worker may take of memory, in bytes, with all its processes. One that takes more is ended.
+    pub memory_limit_bytes: Option<u64>,
     /// Folders of this machine that containers see, each as `HOST:CONTAINER` or `HOST:CONTAINER:ro`.
     pub container_volumes: Vec<String>,
 }
@@ -144,6 +156,7 @@ impl PoolContext {
             java: None,
             java_harness: None,
             environment_variables: Vec::new(),
+            memory_limit_bytes: None,
             container_volumes: Vec::new(),
         }
     }

@@ -83,6 +83,23 @@ pub(crate) fn children(pid: Pid) -> Vec<Pid> {
         .collect()
 }
 
+/// All processes that descend from one.
+#[cfg(target_os = "linux")]
+pub(crate) fn descendants(ancestor: Pid) -> Vec<Pid> {
+    let mut found = children(ancestor);
+    let mut next = 0;
+    while let Some(pid) = found.get(next) {
+        found.extend(children(*pid));
+        next += 1;
+    }
+    found
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn descendants(_: Pid) -> Vec<Pid> {
+    Vec::new()
+}
+
 fn marker(pid: i32) -> Option<String> {
     let environment = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
     environment.split(|byte| *byte == 0).find_map(|variable| {

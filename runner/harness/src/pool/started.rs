@@ -10,7 +10,7 @@ use tokio::sync::{RwLock, RwLockReadGuard};
 use tokio_util::sync::CancellationToken;
 
 use super::launch::{Exit, Launch, Supervised, remove_folder};
-use super::{PoolContext, PoolError, StartedWorker, WorkerSpec};
+use super::{Ended, PoolContext, PoolError, StartedWorker, WorkerSpec};
 
 /// The processes that a pool has started.
 #[derive(Default)]
@@ -75,7 +75,7 @@ impl Started {
         launch: Launch,
     ) -> Result<Box<dyn StartedWorker>, PoolError> {
         match Supervised::start(context, launch) {
-            Ok(process) => Ok(self.keep(spec, process)),
+            Ok(process) => Ok(self.keep(context, spec, process)),
             Err(error) => {
                 remove_folder(&spec.scratch).await;
                 Err(error)
@@ -84,7 +84,15 @@ impl Started {
     }
 
     /// Takes charge of a process that has become a worker.
-    pub(crate) fn keep(&self, spec: &WorkerSpec, process: Supervised) -> Box<dyn StartedWorker> {
+    pub(crate) fn keep(
+        &self,
+        context: &PoolContext,
+        spec: &WorkerSpec,
+        process: Supervised,
+    ) -> Box<dyn StartedWorker> {
+        if let Some(limit_bytes) = context.memory_limit_bytes {
+            process.limit_memory(limit_bytes);
+        }
         let worker = Arc::new(Worker {
             process,
             scratch: spec.scratch.clone(),
@@ -133,8 +141,12 @@ struct StartedProcess {
 
 #[async_trait]
 impl StartedWorker for StartedProcess {
-    async fn exited(&mut self) -> String {
-        self.worker.process.exited().await.reason
+    async fn exited(&mut self) -> Ended {
+        let exit = self.worker.process.exited().await;
+        Ended {
+            reason: exit.reason,
+            out_of_memory: exit.out_of_memory,
+        }
     }
 
     async fn stop(&mut self) {

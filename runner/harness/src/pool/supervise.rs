@@ -220,12 +220,7 @@ fn adopt_orphans() {}
 
 #[cfg(target_os = "linux")]
 fn kill_descendants() {
-    use super::process_table::children;
-    let mut pending = children(Pid::this());
-    while let Some(pid) = pending.pop() {
-        pending.extend(children(pid));
-        let _ = nix::sys::signal::kill(pid, Signal::SIGKILL);
-    }
+    super::memory::end_descendants(Pid::this());
 }
 
 #[cfg(not(target_os = "linux"))]

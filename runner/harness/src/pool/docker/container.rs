@@ -10,15 +10,15 @@ use bollard::query_parameters::{LogsOptions, WaitContainerOptions};
 use futures::StreamExt;
 use tokio::sync::watch;
 
-use super::super::StartedWorker;
 use super::super::output::{Lines, OutputStream};
+use super::super::{Ended, StartedWorker};
 use super::daemon::remove;
 
 /// A running container, which its pool also has on its list.
 pub(super) struct Container {
     docker: Docker,
     id: String,
-    exit: watch::Receiver<Option<String>>,
+    exit: watch::Receiver<Option<Ended>>,
     containers: Arc<Mutex<Vec<String>>>,
 }
 
@@ -33,9 +33,9 @@ impl Container {
         let (sender, exit) = watch::channel(None);
         let (client, watched) = (docker.clone(), id.clone());
         tokio::spawn(async move {
-            let reason = attend(&client, &watched, lines).await;
+            let ended = attend(&client, &watched, lines).await;
             // Nobody may be waiting any more.
-            let _ = sender.send(Some(reason));
+            let _ = sender.send(Some(ended));
         });
         Self {
             docker,
@@ -59,12 +59,15 @@ impl Container {
 
 #[async_trait]
 impl StartedWorker for Container {
-    async fn exited(&mut self) -> String {
+    async fn exited(&mut self) -> Ended {
         match self.exit.wait_for(Option::is_some).await {
             Ok(exit) => exit.clone(),
             Err(_) => None,
         }
-        .unwrap_or_else(|| "the emulator stopped watching the container".to_owned())
+        .unwrap_or_else(|| Ended {
+            reason: "the emulator stopped watching the container".to_owned(),
+            out_of_memory: false,
+        })
     }
 
     async fn stop(&mut self) {
@@ -84,7 +87,7 @@ impl Drop for Container {
 }
 
 /// Follows the container's output until it ends, and says how it did.
-async fn attend(docker: &Docker, id: &str, lines: Lines) -> String {
+async fn attend(docker: &Docker, id: &str, lines: Lines) -> Ended {
     let options = LogsOptions {
         follow: true,
         stdout: true,
@@ -118,5 +121,19 @@ async fn attend(docker: &Docker, id: &str, lines: Lines) -> String {
         Some(Err(error)) => format!("the container is gone ({error})"),
         None => "the container is gone".to_owned(),
     };
-    lines.tail.explain(status)
+    let out_of_memory = out_of_memory(docker, id).await;
+    Ended {
+        reason: lines.tail.explain(match out_of_memory {
+            true => format!("out of memory: {status}"),
+            false => status,
+        }),
+        out_of_memory,
+    }
+}
+
+/// Whether the kernel ended a process for the container's memory limit.
+async fn out_of_memory(docker: &Docker, id: &str) -> bool {
+    let container = docker.inspect_container(id, None).await;
+    let state = container.ok().and_then(|container| container.state);
+    state.and_then(|state| state.oom_killed).unwrap_or(false)
 }

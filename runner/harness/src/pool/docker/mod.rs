@@ -114,6 +114,8 @@ impl DockerPool {
             (WORKER_LABEL, &spec.worker_id),
         ];
         let variables = &self.context.environment_variables;
+        let limit = self.context.memory_limit_bytes;
+        let limit = limit.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
         ContainerCreateBody {
             image: Some(self.image.clone()),
             cmd: Some(boot::arguments(&spec.worker_id, &spec.endpoint)),
@@ -133,6 +135,9 @@ impl DockerPool {
             host_config: Some(HostConfig {
                 network_mode: Some("host".to_owned()),
                 binds: Some(self.context.container_volumes.clone()),
+                memory: limit,
+                // No swap on top.
+                memory_swap: limit,
                 ..Default::default()
             }),
             ..Default::default()

@@ -189,7 +189,7 @@ impl WorkerPool for ManagedPool {
             }
         };
         match self.warm(&spec, &launch).await {
-            Some(process) => Ok(self.started.keep(&spec, process)),
+            Some(process) => Ok(self.started.keep(&self.context, &spec, process)),
             None => self.started.start(&self.context, &spec, launch).await,
         }
     }
