@@ -19,6 +19,7 @@ mod location;
 pub mod metadata;
 pub mod names;
 pub mod rewrite;
+mod sessions;
 pub mod staging;
 pub mod store;
 pub mod upload;

@@ -4,23 +4,20 @@
 //! the object visible. Like resumable uploads, rewrites live in this process: after a restart their
 //! clients begin again.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures::TryStreamExt;
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
 use crate::metadata::{ObjectId, ObjectMetadata};
+use crate::sessions::Sessions;
 use crate::store::{
     ByteRange, CopyOptions, ExpectedContent, ObjectWriter, PutOptions, ReadOptions, Store,
 };
-
-/// A rewrite that nobody touched for so long is forgotten.
-const LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Names a rewrite; it cannot be guessed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,7 +59,7 @@ pub enum RewriteStatus {
 #[derive(Clone)]
 pub struct Rewrites {
     store: Store,
-    waiting: Arc<Mutex<HashMap<RewriteId, Rewrite>>>,
+    waiting: Arc<Mutex<Sessions<RewriteId, Rewrite>>>,
 }
 
 /// A rewrite between two steps.
@@ -70,7 +67,6 @@ struct Rewrite {
     source: ObjectMetadata,
     destination: ObjectId,
     writer: ObjectWriter,
-    touched: Instant,
 }
 
 impl fmt::Debug for Rewrites {
@@ -127,7 +123,6 @@ impl Rewrites {
             writer: self.store.writer(destination, put).await?,
             source: found,
             destination: destination.clone(),
-            touched: Instant::now(),
         };
         self.step(RewriteId(Uuid::new_v4()), rewrite, at_most).await
     }
@@ -147,10 +142,10 @@ impl Rewrites {
     ) -> Result<RewriteStatus> {
         let rewrite = {
             let mut waiting = self.lock();
-            let fits = waiting.get(&id).is_some_and(|rewrite| {
+            let fits = waiting.touch(id, Instant::now()).is_some_and(|rewrite| {
                 rewrite.source.id == *source && rewrite.destination == *destination
             });
-            fits.then(|| waiting.remove(&id)).flatten()
+            fits.then(|| waiting.remove(id)).flatten()
         };
         let rewrite = rewrite.ok_or_else(|| unknown(&id.to_string()))?;
         self.step(id, rewrite, at_most).await
@@ -182,10 +177,7 @@ impl Rewrites {
             let copied = rewrite.writer.finish().await?;
             return Ok(RewriteStatus::Complete(Box::new(copied)));
         }
-        rewrite.touched = Instant::now();
-        let mut waiting = self.lock();
-        waiting.retain(|_, rewrite| rewrite.touched.elapsed() < LIFETIME);
-        waiting.insert(id, rewrite);
+        self.lock().insert(id, rewrite, Instant::now());
         Ok(RewriteStatus::Incomplete {
             id,
             written: end,
@@ -193,7 +185,7 @@ impl Rewrites {
         })
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RewriteId, Rewrite>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Sessions<RewriteId, Rewrite>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

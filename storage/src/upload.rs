@@ -5,11 +5,10 @@
 //! arrived and goes on from there. Uploads live in this process: after a restart their clients
 //! find none and begin again, as Cloud Storage lets them do after a week.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt};
@@ -18,10 +17,8 @@ use uuid::Uuid;
 
 use crate::error::{Error, Result, Source};
 use crate::metadata::{ObjectId, ObjectMetadata};
+use crate::sessions::Sessions;
 use crate::store::{ExpectedContent, ObjectWriter, PutOptions, Store};
-
-/// An upload that nobody touched for so long is forgotten, complete or not.
-const LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Names an upload; it cannot be guessed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -77,14 +74,10 @@ pub enum UploadStatus {
 pub struct Uploads {
     store: Store,
     granule_bytes: u64,
-    sessions: Arc<Mutex<HashMap<UploadId, Session>>>,
+    sessions: Arc<Mutex<Sessions<UploadId, Session>>>,
 }
 
-#[derive(Clone)]
-struct Session {
-    state: Arc<AsyncMutex<State>>,
-    touched: Instant,
-}
+type Session = Arc<AsyncMutex<State>>;
 
 enum State {
     Receiving {
@@ -129,13 +122,8 @@ impl Uploads {
         let total = options.expected.size;
         let writer = Box::new(self.store.writer(id, options).await?);
         let upload = UploadId(Uuid::new_v4());
-        let session = Session {
-            state: Arc::new(AsyncMutex::new(State::Receiving { writer, total })),
-            touched: Instant::now(),
-        };
-        let mut sessions = self.lock();
-        sessions.retain(|_, session| session.touched.elapsed() < LIFETIME);
-        sessions.insert(upload, session);
+        let session = Arc::new(AsyncMutex::new(State::Receiving { writer, total }));
+        self.lock().insert(upload, session, Instant::now());
         Ok(upload)
     }
 
@@ -227,18 +215,17 @@ impl Uploads {
         Ok(())
     }
 
-    fn session(&self, upload: UploadId) -> Result<Arc<AsyncMutex<State>>> {
+    fn session(&self, upload: UploadId) -> Result<Session> {
         let mut sessions = self.lock();
-        let session = sessions.get_mut(&upload).ok_or_else(|| not_found(upload))?;
-        session.touched = Instant::now();
-        Ok(Arc::clone(&session.state))
+        let session = sessions.touch(upload, Instant::now());
+        session.cloned().ok_or_else(|| not_found(upload))
     }
 
     fn forget(&self, upload: UploadId) {
-        self.lock().remove(&upload);
+        self.lock().remove(upload);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<UploadId, Session>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Sessions<UploadId, Session>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
