@@ -15,6 +15,9 @@ pub struct EngineConfig {
     pub max_bundle_bytes: u64,
     /// While slots are idle, a bundle that runs longer than this is asked to split.
     pub split_after_ms: i64,
+    /// And while whole workers are idle, already after this time, and each time it has run for twice as long, if it has got through some of its input: it may
+    /// as well be about to end, or wait for code to be loaded, and elements of a bundle are best processed together.
+    pub early_split_after_ms: i64,
     /// A bundle of an unbounded splittable stage is checkpointed after this time.
     pub checkpoint_after_ms: i64,
 }
@@ -27,7 +30,8 @@ impl Default for EngineConfig {
             runner_slots: 2,
             max_bundle_elements: 1_000_000,
             max_bundle_bytes: 32 << 20,
-            split_after_ms: 25,
+            split_after_ms: 500,
+            early_split_after_ms: 25,
             checkpoint_after_ms: 500,
         }
     }

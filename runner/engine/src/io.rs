@@ -237,6 +237,8 @@ pub enum Action {
         bundle: BundleId,
         /// 0 is a checkpoint: give up all that can be given up.
         fraction_of_remainder: Fraction,
+        /// Not unless it has got through some of its input.
+        only_if_under_way: bool,
     },
     /// Make the bundle's state, timers, side inputs and metrics durable and visible.
     CommitBundle {

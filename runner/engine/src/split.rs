@@ -21,15 +21,21 @@ pub(crate) struct SplitState {
     back_off: i64,
     /// A request was sent and is not yet answered.
     requested: bool,
+    /// It was for a bundle that is under way.
+    early: bool,
 }
 
 impl SplitState {
     pub(crate) fn new(now: ProcessingTime, config: &EngineConfig) -> Self {
         Self {
-            next_request: ProcessingTime(now.0.saturating_add(config.split_after_ms)),
+            next_request: ProcessingTime(
+                now.0
+                    .saturating_add(config.early_split_after_ms.min(config.split_after_ms)),
+            ),
             next_checkpoint: ProcessingTime(now.0.saturating_add(config.checkpoint_after_ms)),
             back_off: 1,
             requested: false,
+            early: false,
         }
     }
 }
@@ -91,6 +97,13 @@ impl Engine {
         };
         let split = &mut running.split;
         split.requested = false;
+        if split.early {
+            let (started, now) = (running.started.0, self.now.0);
+            let twice = now.saturating_add(now.saturating_sub(started).max(1));
+            let late = started.saturating_add(self.config.split_after_ms);
+            split.next_request = ProcessingTime(twice.min(late.max(now)));
+            return;
+        }
         split.back_off = (split.back_off * 2).min(MAX_BACK_OFF);
         let wait = |first: i64| first.max(1).saturating_mul(split.back_off);
         split.next_request = ProcessingTime(self.now.0 + wait(self.config.split_after_ms));
@@ -99,47 +112,57 @@ impl Engine {
 
     /// Asks bundles to split: never-ending ones after a while, others when slots are idle.
     pub(crate) fn request_splits(&mut self) {
-        let mut idle = self.idle_slots();
-        let mut requests: Vec<(BundleId, Fraction)> = Vec::new();
+        let mut idle = self.idle();
+        let mut requests: Vec<(BundleId, Fraction, bool)> = Vec::new();
         for (id, running) in &self.bundles {
             if running.split.requested || !self.divisible(running) {
                 continue;
             }
             let node = self.topology.node(running.bundle.stage);
             if node.unbounded && running.split.next_checkpoint <= self.now {
-                requests.push((*id, Fraction::ZERO));
+                requests.push((*id, Fraction::ZERO, false));
             } else if running.split.next_request <= self.now
-                && let Some(slots) = node.environment.and_then(|e| idle.get_mut(&e))
-                && *slots > 0
+                && let Some(idle) = node.environment.and_then(|e| idle.get_mut(&e))
             {
-                *slots -= 1;
-                requests.push((*id, Fraction::HALF));
+                let early = self.now < self.late(running);
+                let count = match early {
+                    true => &mut idle.workers,
+                    false => &mut idle.slots,
+                };
+                if *count > 0 {
+                    *count -= 1;
+                    requests.push((*id, Fraction::HALF, early));
+                }
             }
         }
-        for (bundle, fraction_of_remainder) in requests {
+        for (bundle, fraction_of_remainder, only_if_under_way) in requests {
             if let Some(running) = self.bundles.get_mut(&bundle) {
                 running.split.requested = true;
+                running.split.early = only_if_under_way;
             }
             self.actions.push_back(Action::SplitBundle {
                 bundle,
                 fraction_of_remainder,
+                only_if_under_way,
             });
         }
     }
 
     /// When the next split will be asked for, if all stays as it is.
     pub(crate) fn next_split_check(&self) -> Option<ProcessingTime> {
-        let idle = self.idle_slots();
+        let idle = self.idle();
         self.bundles
             .values()
             .filter(|running| !running.split.requested && self.divisible(running))
             .filter_map(|running| {
                 let node = self.topology.node(running.bundle.stage);
                 let checkpoint = node.unbounded.then_some(running.split.next_checkpoint);
-                let has_idle = node
-                    .environment
-                    .is_some_and(|e| idle.get(&e).is_some_and(|n| *n > 0));
-                let split = has_idle.then_some(running.split.next_request);
+                let idle = node.environment.and_then(|e| idle.get(&e));
+                let split = idle.and_then(|idle| match (idle.workers, idle.slots) {
+                    (0, 0) => None,
+                    (0, _) => Some(running.split.next_request.max(self.late(running))),
+                    _ => Some(running.split.next_request),
+                });
                 [checkpoint, split]
                     .into_iter()
                     .flatten()
@@ -167,12 +190,28 @@ impl Engine {
             && (elements > 1 || (elements == 1 && node.splittable))
     }
 
-    /// Free slots per environment, where nothing waits that could fill them.
-    fn idle_slots(&self) -> BTreeMap<EnvironmentId, u32> {
-        let mut idle: BTreeMap<EnvironmentId, u32> = BTreeMap::new();
+    /// From when on a bundle has run for so long that any idle slot may have a share of it.
+    fn late(&self, running: &Running) -> ProcessingTime {
+        let started = running.started.0;
+        ProcessingTime(started.saturating_add(self.config.split_after_ms))
+    }
+
+    /// Per environment, where nothing waits that could fill them.
+    fn idle(&self) -> BTreeMap<EnvironmentId, Idle> {
+        let mut idle: BTreeMap<EnvironmentId, Idle> = BTreeMap::new();
         for worker in self.workers.values() {
-            *idle.entry(worker.environment).or_default() += worker.free_slots();
+            let idle = idle.entry(worker.environment).or_default();
+            idle.slots += worker.free_slots();
+            idle.workers += u32::from(worker.running.is_empty());
         }
         idle
     }
+}
+
+/// What has nothing to do.
+#[derive(Debug, Default, Clone, Copy)]
+struct Idle {
+    slots: u32,
+    /// With all their slots: processors, as a rule.
+    workers: u32,
 }

@@ -82,6 +82,7 @@ fn a_running_restriction_is_checkpointed_truncated_and_finished() {
     let checkpoint = Action::SplitBundle {
         bundle: bundle.id,
         fraction_of_remainder: Fraction::ZERO,
+        only_if_under_way: false,
     };
     assert!(pair.actions.contains(&checkpoint), "{:?}", pair.actions);
     let Work::Elements(primary) = bundle.work.clone() else {

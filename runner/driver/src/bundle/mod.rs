@@ -18,6 +18,7 @@ use dataflume_harness::Worker;
 use dataflume_model::ids::{BundleId, PCollectionId};
 use dataflume_model::windowed::WindowedCodec;
 
+pub(crate) use self::split::SplitWish;
 use crate::clock::SharedClock;
 use crate::data::cut::{CutOutput, CutSpec, OutputCutter};
 use crate::data::{DataError, DataOptions, DataStore};

@@ -10,11 +10,14 @@ use dataflume_proto::fn_execution::process_bundle_split_response::ChannelSplit;
 use dataflume_proto::fn_execution::{
     BundleApplication, ProcessBundleSplitRequest, ProcessBundleSplitResponse,
 };
+use dataflume_proto::pipeline::MonitoringInfo;
+use dataflume_proto::urn::monitoring_info_specs;
 use tokio::sync::mpsc;
 
 use super::sdk::Live;
 use super::{BundleContext, elements, executable};
 use crate::job::Report;
+use crate::metrics::Cell;
 
 /// What a bundle still answers for, as splits have left it.
 #[derive(Debug, Default)]
@@ -25,18 +28,55 @@ pub(super) struct Input {
     pub(super) roots: Vec<PendingData>,
 }
 
+/// Whether an element, or a part of one that can be divided, is done.
+fn is_under_way(infos: &[MonitoringInfo]) -> bool {
+    infos.iter().any(|info| {
+        let cell = || Cell::decode(&info.r#type, &info.payload);
+        match info.urn.as_str() {
+            // The index of the element that is being processed.
+            monitoring_info_specs::DATA_CHANNEL_READ_INDEX => {
+                matches!(cell(), Ok(Cell::SumInt64(index)) if index > 0)
+            }
+            monitoring_info_specs::WORK_COMPLETED => match cell() {
+                Ok(Cell::Progress(amounts)) => amounts.iter().any(|amount| *amount > 0.0),
+                _ => false,
+            },
+            _ => false,
+        }
+    })
+}
+
+/// What the engine asks for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SplitWish {
+    pub(crate) fraction_of_remainder: Fraction,
+    pub(crate) only_if_under_way: bool,
+}
+
 impl Live {
     /// Asks for a split and reports what came of it.
     pub(crate) async fn split(
         self: Arc<Self>,
         context: Arc<BundleContext>,
-        fraction: Fraction,
+        wish: SplitWish,
         reports: mpsc::UnboundedSender<Report>,
     ) {
+        let early = match self.handle.get() {
+            Some(handle) if wish.only_if_under_way => {
+                let progress = handle.progress().await;
+                !progress.is_ok_and(|progress| is_under_way(&progress.monitoring_infos))
+            }
+            _ => false,
+        };
+        if early {
+            let bundle = self.bundle.id;
+            reports.send(Report::SplitRefused { bundle }).ok();
+            return;
+        }
         // The bundle's end is reported under the same lock: a split that the SDK granted is always
         // heard of first.
         let mut input = self.input.lock().await;
-        let report = match self.try_split(&context, fraction, &mut input).await {
+        let report = match self.try_split(&context, wish, &mut input).await {
             Ok(Some((primary, residual))) => Report::BundleSplit {
                 bundle: self.bundle.id,
                 primary,
@@ -60,7 +100,7 @@ impl Live {
     async fn try_split(
         &self,
         context: &BundleContext,
-        fraction: Fraction,
+        wish: SplitWish,
         input: &mut Input,
     ) -> Result<Option<(Vec<PendingData>, Vec<PendingData>)>, String> {
         let Some(handle) = self.handle.get() else {
@@ -76,7 +116,7 @@ impl Live {
             _ => return Ok(None),
         };
         let desired = DesiredSplit {
-            fraction_of_remainder: fraction.as_f64(),
+            fraction_of_remainder: wish.fraction_of_remainder.as_f64(),
             allowed_split_points: Vec::new(),
             estimated_input_elements: i64::try_from(sent).unwrap_or(i64::MAX),
         };

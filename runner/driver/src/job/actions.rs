@@ -7,6 +7,7 @@ use dataflume_model::ids::BundleId;
 
 use super::Importance;
 use super::run::{Report, Run, Task};
+use crate::bundle::SplitWish;
 use crate::bundle::operators;
 use crate::bundle::sdk::Live;
 
@@ -18,11 +19,16 @@ impl Run {
             Action::SplitBundle {
                 bundle,
                 fraction_of_remainder,
+                only_if_under_way,
             } => {
                 let live = self.tasks.get(&bundle).and_then(|task| task.live.clone());
                 if let Some(live) = live {
                     let (context, reports) = (self.context.clone(), self.reports.clone());
-                    tokio::spawn(live.split(context, fraction_of_remainder, reports));
+                    let wish = SplitWish {
+                        fraction_of_remainder,
+                        only_if_under_way,
+                    };
+                    tokio::spawn(live.split(context, wish, reports));
                 } else {
                     self.reports.send(Report::SplitRefused { bundle }).ok();
                 }

@@ -72,6 +72,7 @@ impl Simulation {
             max_bundle_elements: 1 + rng.below(20),
             max_bundle_bytes: 10 + rng.below(500),
             split_after_ms: 5 + rng.below(40) as i64,
+            early_split_after_ms: 1 + rng.below(20) as i64,
             checkpoint_after_ms: 5 + rng.below(40) as i64,
             ..EngineConfig::default()
         };
@@ -252,6 +253,7 @@ impl Simulation {
             Action::SplitBundle {
                 bundle,
                 fraction_of_remainder,
+                ..
             } => {
                 self.later(20, Event::SplitAnswered(bundle, fraction_of_remainder));
             }
