@@ -89,9 +89,11 @@ fn a_drained_job_has_written_everything_that_it_took_in_once() -> Result<()> {
 }
 
 #[test]
-fn a_cancelled_streaming_job_ends_as_that() -> Result<()> {
+fn a_cancelled_streaming_job_ends_as_that_and_has_written_nothing_twice() -> Result<()> {
     let told = stream("cancel")?;
     ensure!(told[1] == "CANCELLED", "{told:?}");
+    let [written, different] = [5, 7].map(|index| told[index].as_str());
+    ensure!(written != "0" && written == different, "{told:?}");
     Ok(())
 }
 
