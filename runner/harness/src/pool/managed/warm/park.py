@@ -41,10 +41,20 @@ def move_jar_cache(module, home):
   module.JavaJarServer.JAR_CACHE = os.environ['HOME'] + cache.removeprefix(home)
 
 
+def move_user_root(module, home):
+  module._USER_ROOT = os.environ['HOME']
+
+
+def keep(module, home):
+  """It has looked for a file of the user's, and there is none in either home."""
+
+
 # What modules keep of variables that they read when they are imported.
 KEPT = {
     ('WORKER_ID', 'apache_beam.runners.worker.worker_id_interceptor'): set_worker_id,
     ('HOME', 'apache_beam.utils.subprocess_server'): move_jar_cache,
+    ('HOME', 'google.auth._cloud_sdk'): keep,
+    ('HOME', 'google.cloud._helpers'): move_user_root,
 }
 
 
