@@ -1,5 +1,6 @@
 //! Programs that are written for Dataflow run unchanged under `dataflume exec`: nothing on their command lines names the emulator.
 
+mod multimaps;
 mod word_counts;
 
 use std::path::PathBuf;

@@ -5,13 +5,19 @@ use std::collections::BTreeMap;
 use dataflume_graph::coder_of;
 use dataflume_model::coder::Coder;
 use dataflume_proto::fn_execution::ProcessBundleDescriptor;
-use dataflume_proto::pipeline::{ParDoPayload, state_spec::Spec};
+use dataflume_proto::pipeline::{MapStateSpec, MultimapStateSpec, ParDoPayload, state_spec::Spec};
 use prost::Message;
 
 /// An SDK names itself so among its environment's capabilities. Go's harness is the one that
 /// writes the values of ordered lists as their coder says; Java's and Python's put a length in
 /// front of them, whatever their coder.
 const GO: &str = "beam:version:sdk_base:go:";
+
+/// A coder as a serialized Java object, compressed; what stands in it for the first time stands as it is.
+const JAVA_CODER: &str = "beam:coders:javasdk:0.1";
+
+/// How such an object begins if it is Java's coder of `Integer`: an object of a class with a name of 38 bytes.
+const JAVA_INTEGERS: &[u8] = b"\xac\xed\0\x05sr\0\x26org.apache.beam.sdk.coders.VarIntCoder";
 
 /// The coders of values that the runner has to tell apart.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -48,12 +54,16 @@ impl StateCoders {
                         .ordered_lists
                         .extend(coder.map(|coder| (state, coder)));
                 }
-                Some(Spec::MultimapSpec(of)) => {
-                    let coder = known(&of.value_coder_id);
-                    found.multimaps.extend(coder.map(|coder| (state, coder)));
-                }
-                Some(Spec::MapSpec(of)) => {
-                    let coder = known(&of.value_coder_id);
+                Some(
+                    Spec::MultimapSpec(MultimapStateSpec { value_coder_id, .. })
+                    | Spec::MapSpec(MapStateSpec { value_coder_id, .. }),
+                ) => {
+                    let coder = match known(&value_coder_id) {
+                        Some(Coder::LengthPrefix(of)) if !is_go && of.is_opaque() => {
+                            bare_coder(descriptor, &value_coder_id)
+                        }
+                        coder => coder,
+                    };
                     found.multimaps.extend(coder.map(|coder| (state, coder)));
                 }
                 _ => {}
@@ -63,11 +73,29 @@ impl StateCoders {
     }
 }
 
+/// How a value is written whose coder only the SDK knows. Java's harness doesn't look at the coder that it is told, so it puts no
+/// length in front of such a value; of Java's own coders, the one of `Integer` is known all the same.
+fn bare_coder(descriptor: &ProcessBundleDescriptor, prefixed: &str) -> Option<Coder> {
+    let [inner] = descriptor
+        .coders
+        .get(prefixed)?
+        .component_coder_ids
+        .as_slice()
+    else {
+        return None;
+    };
+    let spec = descriptor.coders.get(inner)?.spec.as_ref()?;
+    let is_integer = spec.urn == JAVA_CODER
+        && (spec.payload)
+            .windows(JAVA_INTEGERS.len())
+            .any(|part| part == JAVA_INTEGERS);
+    is_integer.then_some(Coder::Varint)
+}
+
 #[cfg(test)]
 mod tests {
     use dataflume_proto::pipeline::{
-        self, Environment, FunctionSpec, MultimapStateSpec, OrderedListStateSpec, PTransform,
-        StateSpec,
+        self, Environment, FunctionSpec, OrderedListStateSpec, PTransform, StateSpec,
     };
     use dataflume_proto::urn::standard_coders as urns;
 
@@ -90,9 +118,9 @@ mod tests {
             })),
             ..StateSpec::default()
         };
-        let map = StateSpec {
+        let map = |coder: &str| StateSpec {
             spec: Some(Spec::MultimapSpec(MultimapStateSpec {
-                value_coder_id: "number".to_owned(),
+                value_coder_id: coder.to_owned(),
                 ..MultimapStateSpec::default()
             })),
             ..StateSpec::default()
@@ -101,7 +129,9 @@ mod tests {
             state_specs: [
                 ("list".to_owned(), list("number")),
                 ("odd".to_owned(), list("secret")),
-                ("map".to_owned(), map),
+                ("map".to_owned(), map("number")),
+                ("odd map".to_owned(), map("prefixed")),
+                ("integers".to_owned(), map("prefixed integer")),
             ]
             .into(),
             ..ParDoPayload::default()
@@ -118,12 +148,26 @@ mod tests {
             capabilities: vec![capability.to_owned()],
             ..Environment::default()
         };
+        let prefixed = |inner: &str| pipeline::Coder {
+            component_coder_ids: vec![inner.to_owned()],
+            ..coder(urns::LENGTH_PREFIX)
+        };
+        let integer = pipeline::Coder {
+            spec: Some(FunctionSpec {
+                urn: JAVA_CODER.to_owned(),
+                payload: [b"\x82SNAPPY\0", JAVA_INTEGERS, b"\xc0"].concat().into(),
+            }),
+            ..pipeline::Coder::default()
+        };
         ProcessBundleDescriptor {
             transforms: [("t".to_owned(), transform)].into(),
             environments: [("e".to_owned(), environment)].into(),
             coders: [
                 ("number".to_owned(), coder(urns::VARINT)),
                 ("secret".to_owned(), coder("beam:coder:of_mine:v1")),
+                ("prefixed".to_owned(), prefixed("secret")),
+                ("integer".to_owned(), integer),
+                ("prefixed integer".to_owned(), prefixed("integer")),
             ]
             .into(),
             ..ProcessBundleDescriptor::default()
@@ -135,10 +179,14 @@ mod tests {
         let go = StateCoders::of(&descriptor("beam:version:sdk_base:go:apache/beam:2"), "t");
         let number = || [("list".to_owned(), Coder::Varint)].into();
         assert_eq!(go.ordered_lists, number());
-        assert_eq!(go.multimaps, [("map".to_owned(), Coder::Varint)].into());
+        let map = ("map".to_owned(), Coder::Varint);
+        let odd = &go.multimaps["odd map"];
+        assert!(matches!(odd, Coder::LengthPrefix(_)), "{odd:?}");
+        assert_eq!(go.multimaps["map"], map.1);
         let java = StateCoders::of(&descriptor("beam:version:sdk_base:java:apache/beam:2"), "t");
         assert!(java.ordered_lists.is_empty());
-        assert_eq!(java.multimaps, go.multimaps);
+        let integers = ("integers".to_owned(), Coder::Varint);
+        assert_eq!(java.multimaps, [map, integers].into());
         assert_eq!(
             StateCoders::of(&descriptor(""), "other"),
             StateCoders::default()
