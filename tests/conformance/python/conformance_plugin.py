@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,11 +33,15 @@ def _tell(**event):
 def pytest_configure(config):
   config.addinivalue_line('markers', 'it_validatesrunner: a test for any runner')
   # What pipelines of the SDK's own tests run on.
-  TestPipeline.pytest_test_pipeline_options = ' '.join([
+  options = [
       '--runner=PortableRunner',
       '--job_endpoint=' + os.environ.get('CONFORMANCE_ENDPOINT', ''),
       '--environment_type=' + os.environ.get('CONFORMANCE_ENVIRONMENT_TYPE', 'LOOPBACK'),
-  ])
+  ]
+  TestPipeline.pytest_test_pipeline_options = ' '.join(options)
+  if 'CONFORMANCE_ALL_PIPELINES' in os.environ:
+    # Other pipelines of tests take their options from where a program's do.
+    sys.argv[1:] = options
 
 
 @pytest.hookimpl(trylast=True)

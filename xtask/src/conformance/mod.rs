@@ -79,6 +79,8 @@ pub(crate) enum SuiteName {
     PythonValidatesRunner,
     /// The wheel's tests of Java transforms and Beam SQL in Python pipelines; only if asked for.
     PythonCrossLanguage,
+    /// The wheel's tests of Beam YAML; only if asked for.
+    PythonYaml,
     /// The ValidatesRunner tests of the Java SDK.
     Java,
     /// The Java SDK's other tests that run pipelines; only if asked for.
@@ -103,6 +105,7 @@ impl SuiteName {
             Self::PythonFnRunner => python(python::Tests::FnApi),
             Self::PythonValidatesRunner => python(python::Tests::Marked),
             Self::PythonCrossLanguage => python(python::Tests::CrossLanguage),
+            Self::PythonYaml => python(python::Tests::Yaml),
             Self::Java => java(java::Category::ValidatesRunner),
             Self::JavaNeedsRunner => java(java::Category::NeedsRunner),
             Self::Go => Box::new(go::GoSuite::new(workspace)),

@@ -1,5 +1,6 @@
 //! Beam's Python suites, from the wheel.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,16 @@ const TEST_PACKAGES: [&str; 4] = [
     "tenacity==8.5.0",
 ];
 
+/// What Beam YAML needs besides: the packages of the wheel's extra `yaml`.
+const YAML_PACKAGES: [&str; 6] = [
+    "docstring-parser==0.18.0",
+    "jinja2==3.1.6",
+    "jsonschema==4.26.0",
+    "pandas==2.3.3",
+    "quickjs-ng==0.17.0.2",
+    "virtualenv-clone==0.5.7",
+];
+
 /// Which of the wheel's tests.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Tests {
@@ -33,6 +44,8 @@ pub(crate) enum Tests {
     Marked,
     /// Those of Java transforms in Python pipelines, Beam SQL among them.
     CrossLanguage,
+    /// Those of Beam YAML that run pipelines.
+    Yaml,
 }
 
 /// Where the wheel has tests of Java transforms that need nothing outside this machine.
@@ -41,8 +54,25 @@ const CROSS_LANGUAGE: [&str; 2] = [
     "transforms/sql_test.py",
 ];
 
-/// By this name the SDK asks for the service that expands Beam SQL.
-const SQL_SERVICE: &str = ":sdks:java:extensions:sql:expansion-service:shadowJar";
+/// Where the wheel has tests of Beam YAML that run pipelines. Those with Java transforms are last: the SDK keeps the connection to
+/// the service that expanded them where later pipelines' functions refer to it, and then can't pickle those.
+const YAML: [&str; 9] = [
+    "yaml/programming_guide_test.py",
+    "yaml/yaml_combine_test.py",
+    "yaml/yaml_io_test.py",
+    "yaml/yaml_mapping_test.py",
+    "yaml/yaml_transform_scope_test.py",
+    "yaml/yaml_transform_test.py",
+    "yaml/yaml_udf_test.py",
+    "yaml/yaml_testing_test.py",
+    "yaml/yaml_join_test.py",
+];
+
+/// By these names the SDK, and Beam YAML, ask for the service that expands Beam SQL.
+const SQL_SERVICES: [&str; 2] = [
+    ":sdks:java:extensions:sql:expansion-service:shadowJar",
+    "sdks:java:extensions:sql:expansion-service:shadowJar",
+];
 
 /// Where the wheel has tests that are marked. Others that are need a service outside this machine, or look at no result of a runner.
 const MARKED: [&str; 10] = [
@@ -85,19 +115,18 @@ impl PythonSuite {
             Tests::Portable => vec![self.sources.join("endpoint_test.py").into()],
             Tests::FnApi => vec![self.sources.join("fn_runner_endpoint_test.py").into()],
             Tests::Marked => {
-                let package = Beam::ensure()?.package;
-                let marked = MARKED.iter().map(|file| package.join(file).into());
-                ["-m".into(), "it_validatesrunner".into()]
-                    .into_iter()
-                    .chain(marked)
-                    .collect()
+                let mut arguments = vec!["-m".into(), "it_validatesrunner".into()];
+                arguments.extend(files_of_the_wheel(&MARKED)?);
+                arguments
             }
-            Tests::CrossLanguage => {
-                let package = Beam::ensure()?.package;
-                let files = CROSS_LANGUAGE.iter();
-                files.map(|file| package.join(file).into()).collect()
-            }
+            Tests::CrossLanguage => files_of_the_wheel(&CROSS_LANGUAGE)?,
+            Tests::Yaml => files_of_the_wheel(&YAML)?,
         })
+    }
+
+    /// Whether some of the tests have Java transforms.
+    fn needs_java(&self) -> bool {
+        matches!(self.tests, Tests::CrossLanguage | Tests::Yaml)
     }
 
     /// The Maven project of Java's transforms.
@@ -130,8 +159,9 @@ impl PythonSuite {
         }
         if let Some(service) = &*expansion {
             command.env("EXPANSION_PORT", service.port());
-            let services = serde_json::json!({ SQL_SERVICE: service.endpoint() });
-            command.env("BEAM_SERVICE_OVERRIDES", services.to_string());
+            let services = SQL_SERVICES.map(|name| (name, service.endpoint()));
+            let services = serde_json::to_string(&BTreeMap::from(services))?;
+            command.env("BEAM_SERVICE_OVERRIDES", services);
         }
         Ok(())
     }
@@ -144,9 +174,22 @@ impl PythonSuite {
         )
     }
 
+    /// The packages that the tests import.
+    fn wanted_packages(&self) -> Vec<&'static str> {
+        let mut packages = TEST_PACKAGES.to_vec();
+        if self.tests == Tests::Yaml {
+            packages.extend(YAML_PACKAGES);
+        }
+        packages
+    }
+
     /// Where the test packages are: apart, because the environment is also the workers' and shall be as a user's.
     fn packages(&self) -> PathBuf {
-        self.folder.join("packages")
+        self.folder.join(match self.tests {
+            // Those that Beam uses where it finds them shall not be found by other suites.
+            Tests::Yaml => "yaml-packages",
+            _ => "packages",
+        })
     }
 
     fn pytest(&self) -> Result<Command> {
@@ -174,6 +217,12 @@ impl PythonSuite {
             .env("PYTHONDONTWRITEBYTECODE", "1");
         Ok(command)
     }
+}
+
+/// Files of the installed SDK.
+fn files_of_the_wheel(files: &[&str]) -> Result<Vec<OsString>> {
+    let package = Beam::ensure()?.package;
+    Ok(files.iter().map(|file| package.join(file).into()).collect())
 }
 
 /// An interpreter in the folder, with the SDK's packages and those in more folders.
@@ -231,6 +280,7 @@ impl Suite for PythonSuite {
             Tests::FnApi => "python-fn-runner",
             Tests::Marked => "python-validates-runner",
             Tests::CrossLanguage => "python-cross-language",
+            Tests::Yaml => "python-yaml",
         }
     }
 
@@ -240,14 +290,15 @@ impl Suite for PythonSuite {
             Tests::FnApi => "FnApiRunnerTest and FnApiBasedStateBackedCoderTest",
             Tests::Marked => "tests marked it_validatesrunner",
             Tests::CrossLanguage => "tests of Java transforms (2.65.0) and Beam SQL",
+            Tests::Yaml => "Beam YAML's tests",
         };
         format!("Python: {tests} of apache-beam {BEAM_VERSION}")
     }
 
     fn prepare(&self) -> Result<()> {
         fs::create_dir_all(&self.folder)?;
-        install(&self.packages(), &TEST_PACKAGES)?;
-        if self.tests != Tests::CrossLanguage {
+        install(&self.packages(), &self.wanted_packages())?;
+        if !self.needs_java() {
             return Ok(());
         }
         fs::create_dir_all(self.java_folder())?;
@@ -286,7 +337,7 @@ impl Suite for PythonSuite {
         match self.tests {
             // The test of values that are read page by page has 60 KB of them.
             Tests::FnApi => &["--inline-group-size=0B"],
-            Tests::Portable | Tests::Marked | Tests::CrossLanguage => &[],
+            Tests::Portable | Tests::Marked | Tests::CrossLanguage | Tests::Yaml => &[],
         }
     }
 
@@ -305,7 +356,10 @@ impl Suite for PythonSuite {
             .env("CONFORMANCE_TESTS", &batch.tests_file)
             .env("CONFORMANCE_EVENTS", &batch.events_file)
             .env("CONFORMANCE_LIMIT_SECONDS", batch.limit_seconds.to_string());
-        if self.tests == Tests::CrossLanguage {
+        if self.tests == Tests::Yaml {
+            command.env("CONFORMANCE_ALL_PIPELINES", "1");
+        }
+        if self.needs_java() {
             self.with_java(&mut command)?;
         }
         Ok(command)
