@@ -107,7 +107,7 @@ def _tagged(values, label):
 
 def _partition(values, label, by):
   parts = values | label >> beam.Partition(lambda e, n: e[1] % n, by)
-  return parts[1:] | label + ' rest' >> beam.Flatten()
+  return [parts[index] for index in range(1, by)] | label + ' rest' >> beam.Flatten()
 
 
 def _flatten(values, label):
@@ -144,9 +144,8 @@ def _globally(values, label):
 
 def _batches(values, label, size):
   batches = values | label >> beam.GroupIntoBatches(size)
-  # How the elements are spread over the batches is left open; how large a batch may be is not.
-  return batches | label + ' spread' >> beam.FlatMapTuple(
-      lambda key, batch: [(key, n) if len(batch) <= size else (key, -1) for n in batch])
+  # How the elements are spread over the batches is left open, and so is when each comes out; how large a batch may be is not.
+  return batches | label + ' spread' >> beam.ParDo(dofns.Spread(size))
 
 
 def _state(fn):

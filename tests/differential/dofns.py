@@ -3,7 +3,7 @@
 Nothing here depends on the order of elements, which the model leaves open.
 """
 
-from typing import Tuple
+from typing import Iterable, Tuple
 
 import apache_beam as beam
 from apache_beam.coders import VarIntCoder
@@ -64,6 +64,19 @@ class Route(beam.DoFn):
       yield beam.pvalue.TaggedOutput('odd', element)
     else:
       yield element
+
+
+@beam.typehints.with_input_types(Tuple[int, Iterable[int]])
+@beam.typehints.with_output_types(Pair)
+class Spread(beam.DoFn):
+  """The elements of batches, at the end of the window; another number for those of a batch that is too large."""
+  def __init__(self, most):
+    self.most = most
+
+  def process(self, element, window=beam.DoFn.WindowParam):
+    key, batch = element
+    for number in batch:
+      yield TimestampedValue((key, number if len(batch) <= self.most else -1), window.max_timestamp())
 
 
 class Ranges(RestrictionProvider):

@@ -1,8 +1,4 @@
-"""The differences between runners that are no mistake. `docs/differential.md` says why each of them is none.
-
-An explanation takes what it explains out of both results. Results are explained if they are the same after the fewest explanations
-that together make them so.
-"""
+"""The differences between runners that are no mistake. `docs/differential.md` says why each of them is none."""
 
 import collections
 import itertools
@@ -29,83 +25,118 @@ def normal(seen):
   return (element, timestamp, start, end, *rest)
 
 
-def difference(description, expected, found):
-  """Why the results may differ, if they may."""
-  if any(isinstance(result, str) for result in expected):
-    return 'the reference failed or did not end'
-  if not description['exact'] or any(isinstance(result, str) for result in found):
+def failed(result):
+  return any(isinstance(seen, str) for seen in result)
+
+
+WORKED_OUT_DIFFERENTLY = 'same, though something else was worked out'
+
+
+def of_bounded(expected, theirs, found):
+  """Why the results are right: what is worked out counts, where the reference gives something else. `None` if they are not."""
+  if failed(found):
+    return None
+  if found == theirs:
+    if found == expected:
+      return 'same, nothing came out' if not found else 'same'
+    return WORKED_OUT_DIFFERENTLY
+  if found != expected:
+    return None
+  return 'explained: FnApiRunner failed or did not end; as worked out' if failed(theirs) else 'explained: FnApiRunner differs; as worked out'
+
+
+def of_stream(description, theirs, found):
+  """Why the results are right, or `None` if they are not."""
+  if failed(found):
+    return None
+  if found == theirs:
+    return 'same, nothing came out' if not found else 'same'
+  if failed(theirs):
+    return f'explained: BundleBasedDirectRunner ended with a {kind(theirs)}'
+  reasons = set()
+  for these, those in pairs(theirs, found):
+    if these != those:
+      reason = of_panes(description, these, those)
+      if not reason:
+        return None
+      reasons |= reason
+  return 'explained: ' + '; '.join(sorted(reasons))
+
+
+def kind(result):
+  """The name of the error that a run ended with."""
+  text = next(iter(result)).strip().splitlines()[-1]
+  return text.split(':')[0].rsplit('.', 1)[-1]
+
+
+def pairs(theirs, found):
+  """What each has for the same pane of the same window; `None` for what only one of them has."""
+  identity = lambda pane: (pane.element, pane.start, pane.end, pane.index)
+  by_identity = collections.defaultdict(lambda: ([], []))
+  for which, results in enumerate((theirs, found)):
+    for pane in sorted(Pane(*seen) for seen in results.elements()):
+      by_identity[identity(pane)][which].append(pane)
+  for these, those in by_identity.values():
+    yield from itertools.zip_longest(these, those)
+
+
+def of_panes(description, these, those):
+  """Why two panes may differ: a reason per thing in which they do."""
+  if not these or not those or these.first != those.first:
     return None
   window = description['steps'][0][1]
-  possible = [explanation for explanation in EXPLANATIONS if explanation.applies(window)]
-  for count in range(1, len(possible) + 1):
-    for chosen in itertools.combinations(possible, count):
-      these, those = panes(expected), panes(found)
-      for explanation in chosen:
-        these, those = explanation.without(these, those)
-      if collections.Counter(these) == collections.Counter(those):
-        return '; '.join(explanation.reason for explanation in chosen)
-  return None
+  last = those.end if those.end == END_OF_GLOBAL_WINDOW else those.end - 1000
+  behind, late = behind_watermark(description, those)
+  reasons = set()
+  if these.timestamp != those.timestamp:
+    if window['time'] == 'end':
+      return None
+    if those.index > 0 and repeats(description, these, those, last):
+      reasons.add(REPEATED_TIME)
+    elif behind:
+      reasons.add(BEHIND_WATERMARK)
+    else:
+      return None
+  if these.timing != those.timing and (these.timing, those.timing) != (EARLY, LATE):
+    return None
+  if (these.timing, these.nonspeculative) != (those.timing, those.nonspeculative):
+    if not late:
+      return None
+    reasons.add(LATE_FOR_EARLY)
+  return reasons
 
 
-WITH_TIMERS = ('state_sum', 'state_bag')
+def repeats(description, these, those, last):
+  """Whether one timestamp can be that of the elements of all panes so far, and the other that of this pane's own, if it has any."""
+  times = {time * 1_000_000 for event, what in description['source']['events'] if event == 'elements' for _, _, time in what}
+  if these.timestamp not in times:
+    return False
+  further = these.timestamp > those.timestamp if description['steps'][0][1]['time'] == 'latest' else these.timestamp < those.timestamp
+  return those.timestamp == last or (those.timestamp in times and further)
 
 
-def second_opinion(description, second, found):
-  """Why FnApiRunner's results may differ, by what BundleBasedDirectRunner has to say."""
-  if second == found:
-    return 'the other reference agrees with Dataflume'
-  failed = any(isinstance(result, str) for result in second)
-  return 'timers of FnApiRunner, and the other reference failed' if failed and behind_timers(description) else None
+def behind_watermark(description, pane):
+  """Whether elements came to a pane's window that were behind the watermark, and such that came behind the window's end."""
+  watermark = float('-inf')
+  behind = late = False
+  for event, what in description['source']['events']:
+    if event == 'watermark':
+      watermark = what * 1_000_000
+      continue
+    times = [time * 1_000_000 for _, _, time in what]
+    # A session is larger than any of its elements' own windows.
+    inside = [time for time in times if pane.end == END_OF_GLOBAL_WINDOW or pane.start <= time < pane.end]
+    behind = behind or any(time < watermark for time in inside)
+    late = late or any(pane.end <= watermark or ends_before(description, time, watermark) for time in inside)
+  return behind, late
 
 
-def behind_timers(description):
-  """Whether steps with timers are followed by others, or by side inputs."""
-  steps = [kind for kind, *_ in description['steps']]
-  first = min((steps.index(kind) for kind in WITH_TIMERS if kind in steps), default=len(steps))
-  return any(kind in WITH_TIMERS or kind.startswith('side_') for kind in steps[first + 1:])
+def ends_before(description, time, watermark):
+  """Whether the watermark has passed the session that an element at this time is one of its own."""
+  window = description['steps'][0][1]
+  return window['windows'] == 'sessions' and time + window['gap'] * 1_000_000 <= watermark
 
 
-def panes(results):
-  return [Pane(*result) for result in results.elements()]
-
-
-class LaterTimes:
-  """The timestamp of a pane that is not a window's first."""
-  reason = 'the timestamp of a pane without new elements'
-
-  def applies(self, window):
-    return window['time'] != 'end'
-
-  def without(self, expected, found):
-    blank = lambda panes: [pane if pane.index == 0 else pane._replace(timestamp=None) for pane in panes]
-    return blank(expected), blank(found)
-
-
-class EarliestTime:
-  """The timestamp of a pane with an element that was behind the watermark when it came."""
-  reason = 'the earliest timestamp is one behind the watermark'
-
-  def applies(self, window):
-    return window['time'] == 'earliest'
-
-  def without(self, expected, found):
-    blank = lambda panes: [pane._replace(timestamp=None) for pane in panes]
-    return blank(expected), blank(found)
-
-
-class LateForEarly:
-  """A pane that the reference calls early, when the watermark has passed the window."""
-  reason = 'a late pane that is called early'
-
-  def applies(self, window):
-    return window['windows'] != 'global'
-
-  def without(self, expected, found):
-    blank = lambda panes: [
-        pane._replace(timing=EARLY, nonspeculative=None) if pane.timing in (EARLY, LATE) else pane for pane in panes
-    ]
-    return blank(expected), blank(found)
-
-
-# In the order in which they have to be applied.
-EXPLANATIONS = (LateForEarly(), LaterTimes(), EarliestTime())
+REPEATED_TIME = 'the timestamp of a pane has to do with earlier panes'
+BEHIND_WATERMARK = 'the timestamp of an element behind the watermark'
+LATE_FOR_EARLY = 'a late pane that is called early'

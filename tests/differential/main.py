@@ -1,5 +1,5 @@
-"""Runs random pipelines on a job service and on Beam's own runners for Python, and compares what came out: on FnApiRunner,
-and those with a TestStream, which it does not know, on the BundleBasedDirectRunner.
+"""Runs random pipelines on a job service and on Beam's own runners for Python, and compares what came out: on FnApiRunner, also with
+what `expected` works out; and those with a TestStream, which it does not know, on the BundleBasedDirectRunner.
 
     main.py --endpoint HOST:PORT [--count N] [--first SEED]
 
@@ -22,6 +22,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 import build
 import dofns
+import expected
 import explained
 import generate
 
@@ -51,21 +52,27 @@ def main():
 
 
 def compare(description, endpoint):
-  reference = BundleBasedDirectRunner if description['source']['kind'] == 'stream' else FnApiRunner
-  expected = run(description, 'reference', reference(), [], REFERENCE_LIMIT)
+  streams = description['source']['kind'] == 'stream'
+  reference = BundleBasedDirectRunner() if streams else FnApiRunner()
   options = ['--runner=PortableRunner', f'--job_endpoint={endpoint}', '--environment_type=LOOPBACK']
   found = run(description, 'dataflume', None, options, LIMIT)
-  if expected == found:
-    return 'same, nothing came out' if not expected else 'same'
-  reason = explained.difference(description, expected, found)
-  if not reason and reference is FnApiRunner:
-    second = run(description, 'second', BundleBasedDirectRunner(), [], REFERENCE_LIMIT)
-    reason = explained.second_opinion(description, second, found)
+  theirs = run(description, 'reference', reference, [], REFERENCE_LIMIT)
+  if streams:
+    reason = explained.of_stream(description, theirs, found)
+  else:
+    worked_out = expected.expected(description)
+    reason = explained.of_bounded(worked_out, theirs, found)
+  if reason == explained.WORKED_OUT_DIFFERENTLY:
+    print(f'worked out differently: {description}')
+    show('  both', found, worked_out)
+    show('  worked out', worked_out, found)
   if reason:
-    return f'explained: {reason}'
+    return reason
   print(f'DIFFERENT: {description}')
-  show('  reference only', expected, found)
-  show('  dataflume only', found, expected)
+  show('  reference only', theirs, found)
+  show('  dataflume only', found, theirs)
+  if not streams:
+    show('  worked out only', worked_out, found)
   sys.stdout.flush()
   return 'DIFFERENT'
 
@@ -92,9 +99,9 @@ def expired(_number, _frame):
 
 
 def show(label, these, those):
-  for seen, count in list(these.items())[:12]:
-    if those.get(seen, 0) != count:
-      print(f'{label}: {count} x {seen}')
+  differing = [(seen, count) for seen, count in these.items() if those.get(seen, 0) != count]
+  for seen, count in differing[:12]:
+    print(f'{label}: {count} x {seen}')
 
 
 if __name__ == '__main__':
