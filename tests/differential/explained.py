@@ -6,6 +6,7 @@ import itertools
 # The end of the global window, in microseconds. Its largest timestamp is the same, to the millisecond that timestamps are
 # encoded with; the Python SDK takes a microsecond off first, and has the millisecond before when it encodes the rest.
 END_OF_GLOBAL_WINDOW = 9223371950454775000
+EARLIEST = -9223372036854775000
 EARLY, LATE = 0, 2
 
 Pane = collections.namedtuple('Pane', 'element timestamp start end timing index nonspeculative first')
@@ -19,6 +20,9 @@ def normal(seen):
     timestamp = END_OF_GLOBAL_WINDOW
   if start == END_OF_GLOBAL_WINDOW - 1000:
     start, end = start + 1000, end + 1000
+  # Windows that begin before all time are cut when they are encoded.
+  if start is not None:
+    start = max(start, EARLIEST)
   # The Python SDK cuts the microseconds of a negative time off towards zero.
   if timestamp == end and end < 0:
     timestamp -= 1000
