@@ -33,6 +33,8 @@ pub struct EmulatorOptions<'a> {
     pub workers: Option<&'a str>,
     /// Folders that containers see under the same paths.
     pub shared_with_containers: &'a [&'a Path],
+    /// Whatever else it is started with.
+    pub arguments: &'a [&'a str],
 }
 
 /// A running emulator, killed with all its workers if it is dropped before [`Emulator::stop`].
@@ -83,6 +85,7 @@ impl Emulator {
             .arg("--data-dir")
             .arg(&data)
             .args(volumes)
+            .args(options.arguments)
             .env("DATAFLUME_PYTHON", &Prepared::get().python)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -4,6 +4,7 @@ mod dataflow;
 mod embedded;
 mod packages;
 mod resilience;
+mod teardown;
 mod warm_workers;
 mod weather;
 mod word_counts;

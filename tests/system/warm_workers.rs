@@ -10,7 +10,7 @@ use dataflume_tests::workers::{self, Worker};
 use dataflume_tests::{Emulator, Environment, Pipeline, Prepared, Ran, wait_until};
 
 /// How long an interpreter may take to appear. It is started in the background.
-const APPEARS: Duration = Duration::from_secs(30);
+pub(crate) const APPEARS: Duration = Duration::from_secs(30);
 
 /// How soon it has to be gone after the emulator was killed.
 const ORPHANS_LIVE: Duration = Duration::from_secs(5);

@@ -15,6 +15,7 @@ pub mod clock;
 pub mod data;
 pub mod job;
 pub mod metrics;
+mod sdk;
 pub mod shuffle;
 pub mod side_input;
 pub mod state;

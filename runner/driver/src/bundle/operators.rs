@@ -15,6 +15,7 @@ use dataflume_proto::pipeline::test_stream_payload::event::Event;
 use super::{BundleContext, Staged, broken, data_failure};
 use crate::data::DataError;
 use crate::data::cut::OutputCutter;
+use crate::sdk::is_go;
 
 /// Executes a bundle on a thread that may block: it reads and writes data, and nothing else.
 pub(crate) async fn execute(
@@ -168,10 +169,9 @@ fn test_stream(
 /// others leave the length out where it is known anyway.
 fn encodes_nested(context: &BundleContext) -> bool {
     let environments = &context.plan.environments;
-    let is_go = |urn: &String| urn.starts_with("beam:version:sdk_base:go:");
     environments
         .iter()
-        .all(|environment| environment.proto.capabilities.iter().any(is_go))
+        .all(|environment| is_go(&environment.proto))
 }
 
 /// Appends the wire encoding of a nested one. The Go SDK itself prefixes what only it understands;

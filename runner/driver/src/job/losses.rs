@@ -5,7 +5,7 @@ use dataflume_model::ids::{EnvironmentId, WorkerId};
 
 use super::Importance;
 use super::run::{Run, Task};
-use super::workers::StartFailure;
+use super::workers::{Ending, StartFailure};
 
 /// Starts in a row that may fail before the job does.
 const MAX_START_FAILURES: u32 = 3;
@@ -20,7 +20,7 @@ impl Run {
             return;
         };
         self.context.workers.remove(worker);
-        self.workers.stop_one(worker);
+        self.workers.stop_one(worker, Ending::AtOnce);
         // What is left of it must not go on.
         handle.shutdown(&reason);
         self.idle_losses += 1;

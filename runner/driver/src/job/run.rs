@@ -16,7 +16,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::fault::FaultSwitch;
 use super::progress::{StageProgress, Watch};
-use super::workers::{StartFailure, Workers};
+use super::workers::{Ending, StartFailure, Workers};
 use super::{DriverOptions, Importance, JobListener, JobSpec, Seen, WorkersPhase};
 use crate::bundle::sdk::Live;
 use crate::bundle::{BundleContext, Staged};
@@ -194,11 +194,15 @@ impl Run {
         let _ = self.seen.last.set(self.watch.progress(&self.engine));
         // Who asks from now on is told what was last.
         drop(inbox);
-        self.clean_up().await;
+        let ending = match outcome {
+            JobOutcome::Done | JobOutcome::Drained => Ending::InPeace,
+            JobOutcome::Failed(_) | JobOutcome::Cancelled => Ending::AtOnce,
+        };
+        self.clean_up(ending).await;
         outcome
     }
 
-    async fn clean_up(&mut self) {
+    async fn clean_up(&mut self, ending: Ending) {
         for (_, task) in self.tasks.drain() {
             task.abort.abort();
         }
@@ -207,7 +211,7 @@ impl Run {
         self.handles.clear();
         self.ran_on.clear();
         self.listener.workers(WorkersPhase::Stopping);
-        self.workers.stop().await;
+        self.workers.stop(ending).await;
         self.listener.workers(WorkersPhase::Stopped);
         let scratch = self.spec.instance.job_scratch(&self.spec.id);
         if let Err(error) = std::fs::remove_dir_all(&scratch)

@@ -8,6 +8,7 @@ use dataflume_model::ids::EnvironmentId;
 use dataflume_model::time::ProcessingTime;
 
 use super::run::Run;
+use super::workers::Ending;
 
 /// The number of workers of an environment changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,7 +104,7 @@ impl Run {
             }
             self.handles.remove(&worker);
             self.context.workers.remove(worker);
-            self.workers.stop_one(worker);
+            self.workers.stop_one(worker, Ending::InPeace);
             self.tell(Input::WorkerLost {
                 worker,
                 reason: "it was not needed any more".to_owned(),

@@ -8,25 +8,35 @@ use dataflume_harness::{FnApi, LogSink, Worker, WorkerRegistration};
 use dataflume_model::ids::{EnvironmentId, WorkerId};
 use dataflume_proto::fn_execution::LogEntry;
 use rustc_hash::FxHashMap;
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::run::Report;
 use super::usage::Meter;
 use super::{JobListener, JobSpec};
+use crate::sdk::is_go;
 
 /// How long a worker whose connection broke is given to say why, by ending.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long a worker that has done all its work is given to tear down what it set up, and to end by itself.
+const TEARDOWN: Duration = Duration::from_secs(10);
+
+/// How a worker is ended that has not ended by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// What it has done counts: it tears its DoFns down first.
+    InPeace,
+    /// Nothing that it still does counts.
+    AtOnce,
+}
 
 /// Starts workers and reports what becomes of them.
 pub(super) struct Workers {
     context: Arc<Context>,
     tasks: TaskTracker,
-    stop: CancellationToken,
     next: u64,
     /// How to end those that have not ended.
-    stops: FxHashMap<WorkerId, CancellationToken>,
+    stops: FxHashMap<WorkerId, oneshot::Sender<Ending>>,
     /// How many of each environment are not ready yet.
     starting: FxHashMap<EnvironmentId, u32>,
 }
@@ -67,7 +77,6 @@ impl Workers {
                 meter,
             }),
             tasks: TaskTracker::new(),
-            stop: CancellationToken::new(),
             next: 0,
             stops: FxHashMap::default(),
             starting: FxHashMap::default(),
@@ -79,11 +88,11 @@ impl Workers {
         let worker = WorkerId(self.next);
         self.next += 1;
         let context = self.context.clone();
-        let stop = self.stop.child_token();
-        self.stops.insert(worker, stop.clone());
+        let (stop, stopped) = oneshot::channel();
+        self.stops.insert(worker, stop);
         *self.starting.entry(environment).or_default() += 1;
         self.tasks.spawn(async move {
-            let report = match context.live(worker, environment, &stop).await {
+            let report = match context.live(worker, environment, stopped).await {
                 Ok(ended) => Report::WorkerLost { worker, ended },
                 Err(failure) => Report::WorkerFailed {
                     environment,
@@ -107,15 +116,18 @@ impl Workers {
     }
 
     /// Ends a worker that is not needed any more.
-    pub(super) fn stop_one(&mut self, worker: WorkerId) {
+    pub(super) fn stop_one(&mut self, worker: WorkerId, ending: Ending) {
         if let Some(stop) = self.stops.remove(&worker) {
-            stop.cancel();
+            // It may be gone already.
+            stop.send(ending).ok();
         }
     }
 
     /// Ends every worker and waits until nothing of them is left.
-    pub(super) async fn stop(&self) {
-        self.stop.cancel();
+    pub(super) async fn stop(&mut self, ending: Ending) {
+        for (_, stop) in self.stops.drain() {
+            stop.send(ending).ok();
+        }
         self.tasks.close();
         self.tasks.wait().await;
         for environment in &self.context.spec.environments {
@@ -130,7 +142,7 @@ impl Context {
         &self,
         worker: WorkerId,
         environment: EnvironmentId,
-        stop: &CancellationToken,
+        mut stopped: oneshot::Receiver<Ending>,
     ) -> Result<Ended, StartFailure> {
         let passing = |reason: String| StartFailure {
             reason,
@@ -173,7 +185,7 @@ impl Context {
             started = environments.pool.start_worker(spec) => {
                 started.map_err(|error| lasting(error.to_string()))?
             }
-            () = stop.cancelled() => return Err(passing("the job ended".to_owned())),
+            _ = &mut stopped => return Err(passing("the job ended".to_owned())),
         };
         let ready = tokio::select! {
             ready = connection.ready() => ready.map_err(|error| passing(error.to_string())),
@@ -182,11 +194,11 @@ impl Context {
                 "the worker did not connect within {} s of its start",
                 self.ready_timeout.as_secs()
             ))),
-            () = stop.cancelled() => Err(passing("the job ended".to_owned())),
+            _ = &mut stopped => Err(passing("the job ended".to_owned())),
         };
         let ended = match ready {
             Ok(handle) => Ok(self
-                .serve(worker, environment, handle, started.as_mut(), stop)
+                .serve(worker, environment, handle, started.as_mut(), stopped)
                 .await),
             Err(failure) => {
                 connection.fail(&failure.reason);
@@ -203,7 +215,7 @@ impl Context {
         environment: EnvironmentId,
         handle: Worker,
         started: &mut dyn StartedWorker,
-        stop: &CancellationToken,
+        stopped: oneshot::Receiver<Ending>,
     ) -> Ended {
         let report = Report::WorkerReady {
             worker,
@@ -223,9 +235,14 @@ impl Context {
                 handle.shutdown(&ended.reason);
                 ended
             }
-            () = stop.cancelled() => {
+            ending = stopped => {
                 let reason = "it is not needed any more";
                 handle.shutdown(reason);
+                let proto = &self.spec.plan.environments[environment.index()].proto;
+                // A worker of Go's stays until it is told to go, with nothing left to do.
+                if ending == Ok(Ending::InPeace) && !is_go(proto) {
+                    started.finish(TEARDOWN).await;
+                }
                 gone(reason)
             }
         }

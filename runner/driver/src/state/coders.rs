@@ -8,10 +8,7 @@ use dataflume_proto::fn_execution::ProcessBundleDescriptor;
 use dataflume_proto::pipeline::{MapStateSpec, MultimapStateSpec, ParDoPayload, state_spec::Spec};
 use prost::Message;
 
-/// An SDK names itself so among its environment's capabilities. Go's harness is the one that
-/// writes the values of ordered lists as their coder says; Java's and Python's put a length in
-/// front of them, whatever their coder.
-const GO: &str = "beam:version:sdk_base:go:";
+use crate::sdk::is_go;
 
 /// A coder as a serialized Java object, compressed; what stands in it for the first time stands as it is.
 const JAVA_CODER: &str = "beam:coders:javasdk:0.1";
@@ -41,10 +38,9 @@ impl StateCoders {
         // What is no ParDo has no state.
         let par_do = ParDoPayload::decode(payload.unwrap_or_default()).unwrap_or_default();
         let environment = descriptor.environments.get(&transform.environment_id);
-        let is_go = environment.is_some_and(|environment| {
-            let mut capabilities = environment.capabilities.iter();
-            capabilities.any(|capability| capability.starts_with(GO))
-        });
+        // Go's harness is the one that writes the values of ordered lists as their coder says; Java's and
+        // Python's put a length in front of them, whatever their coder.
+        let is_go = environment.is_some_and(is_go);
         let known = |id: &str| Some(coder_of(&descriptor.coders, id)).filter(|c| !c.is_opaque());
         for (state, spec) in par_do.state_specs {
             match spec.spec {

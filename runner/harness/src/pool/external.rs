@@ -154,6 +154,10 @@ impl StartedWorker for ExternalWorker {
         std::future::pending().await
     }
 
+    async fn finish(&mut self, _limit: Duration) {
+        // Its service waits for it when it is told to stop it.
+    }
+
     async fn stop(&mut self) {
         self.service.stop(&self.worker_id).await;
     }

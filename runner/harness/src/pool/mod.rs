@@ -30,12 +30,14 @@ mod sweep;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use dataflume_proto::fn_execution::ProvisionInfo;
 use dataflume_proto::pipeline::{AnyOfEnvironmentPayload, Environment};
 use dataflume_proto::urn::environments;
 use prost::Message;
+use tracing::debug;
 
 pub use crate::artifacts::ArtifactSource;
 pub use error::PoolError;
@@ -65,6 +67,14 @@ pub trait StartedWorker: Send {
     /// Resolves when the process or container is gone, or has to go. Pending for ever where that can't be
     /// seen (`EXTERNAL`). Cancel safe.
     async fn exited(&mut self) -> Ended;
+
+    /// Waits until a worker whose streams were ended has come to its own end, where that can be seen, but no longer
+    /// than this.
+    async fn finish(&mut self, limit: Duration) {
+        if tokio::time::timeout(limit, self.exited()).await.is_err() {
+            debug!("a worker that was to end by itself did not within {limit:?}");
+        }
+    }
 
     /// Ends the worker and all its descendants, and removes its scratch folder. Doing it twice is
     /// fine.
