@@ -50,7 +50,14 @@ impl Programs {
         })
     }
 
-    fn command(&self, case: &Case, scale: f64, runner: &Runner, folder: &Path) -> Command {
+    /// Runs a case on a runner.
+    pub(super) fn command(
+        &self,
+        case: &Case,
+        scale: f64,
+        runner: &Runner,
+        folder: &Path,
+    ) -> Command {
         let mut command = match case.program {
             Program::Python => {
                 let mut command = Command::new(&self.python);

@@ -4,10 +4,13 @@
 
 mod cases;
 mod measure;
+mod processes;
+mod profile;
 mod report;
 mod runners;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -32,6 +35,9 @@ pub(crate) struct BenchArgs {
     /// Leave peers out.
     #[arg(long)]
     alone: bool,
+    /// Instead of measuring, sample Dataflume once on each case with `perf`, and write flame graphs into this folder.
+    #[arg(long, value_name = "FOLDER")]
+    profile: Option<PathBuf>,
 }
 
 /// Measures, prints a table, and writes `target/bench.json`.
@@ -42,8 +48,13 @@ pub(crate) fn run(args: &BenchArgs) -> Result<bool> {
         bail!("there are these cases: {}", names.join(", "));
     }
     let beam = python::Beam::ensure()?;
-    let binaries = Binaries::ensure(&beam)?;
     let programs = Programs::ensure(&beam)?;
+    if let Some(folder) = &args.profile {
+        let binaries = Binaries::ensure_with_frames(&beam)?;
+        profile::run(&programs, &binaries, &chosen, args.scale, folder)?;
+        return Ok(true);
+    }
+    let binaries = Binaries::ensure(&beam)?;
     let mut rows = Vec::new();
     for case in chosen {
         let mut samples: BTreeMap<Kind, Vec<Sample>> = BTreeMap::new();

@@ -1,20 +1,25 @@
 //! The runners under measurement: each started afresh for every measurement, so that its peak memory is that
 //! measurement's own.
 
-use std::fs;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde::Serialize;
 
+use super::processes::{cpu_seconds, descendants, peak_bytes, program};
 use crate::conformance::emulator::Emulator;
 use crate::prism::Prism;
 use crate::{python, workspace};
 
 /// Workers that Dataflume starts where it starts them.
-const WORKERS: &str = "2";
-/// Linux counts a process's time in hundredths of a second.
-const TICKS_PER_SECOND: f64 = 100.0;
+const WORKERS: usize = 2;
+/// How long interpreters may take until they wait.
+const WARM_UP: Duration = Duration::from_secs(30);
+/// An interpreter that has taken no processor time for so long waits.
+const QUIET: Duration = Duration::from_millis(500);
 
 /// Who runs a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -60,14 +65,31 @@ pub(super) struct Binaries {
 }
 
 impl Binaries {
-    /// Builds and installs what is missing.
+    /// Builds what is missing.
     pub(super) fn ensure(beam: &python::Beam) -> Result<Self> {
+        let binary = workspace::target()?.join("release/dataflume");
+        Self::build(beam, &binary, &[])
+    }
+
+    /// The same with frame pointers, by which a sample's callers are found. In a folder of its own: another flag
+    /// would have everything built anew each time.
+    pub(super) fn ensure_with_frames(beam: &python::Beam) -> Result<Self> {
+        let target = workspace::target()?.join("frames");
+        let variables = [
+            ("RUSTFLAGS", "-C force-frame-pointers=yes".as_ref()),
+            ("CARGO_TARGET_DIR", target.as_os_str()),
+        ];
+        Self::build(beam, &target.join("release/dataflume"), &variables)
+    }
+
+    fn build(beam: &python::Beam, binary: &Path, variables: &[(&str, &OsStr)]) -> Result<Self> {
         let dataflume = match std::env::var_os("DATAFLUME_BIN") {
             Some(binary) => binary.into(),
             None => {
                 let mut build = crate::cargo::cargo();
-                workspace::must(build.args(["build", "--release", "--package", "dataflume"]))?;
-                workspace::target()?.join("release/dataflume")
+                build.args(["build", "--release", "--package", "dataflume"]);
+                workspace::must(build.envs(variables.iter().copied()))?;
+                binary.to_owned()
             }
         };
         Ok(Self {
@@ -106,10 +128,11 @@ impl Runner {
         match kind {
             Kind::Dataflume => ours(binaries, &[], "LOOPBACK"),
             Kind::DataflumeProcesses => {
-                let arguments = ["--workers", "process", "--num-workers", WORKERS];
-                ours(binaries, &arguments, "DOCKER")
+                let workers = WORKERS.to_string();
+                let arguments = ["--workers", "process", "--num-workers", &workers];
+                ours(binaries, &arguments, "DOCKER")?.warm_up(WORKERS)
             }
-            Kind::DataflumeWarm => ours(binaries, &["--workers", "process"], "DOCKER"),
+            Kind::DataflumeWarm => ours(binaries, &["--workers", "process"], "DOCKER")?.warm_up(1),
             Kind::DataflumeCold => {
                 let arguments = ["--workers", "process", "--warm-python-workers", "0"];
                 ours(binaries, &arguments, "DOCKER")
@@ -125,13 +148,38 @@ impl Runner {
 
     /// Since its start; `None` for one without a process of its own, or where `/proc` is not to be had.
     pub(super) fn usage(&self) -> Option<Usage> {
-        let process = Path::new("/proc").join(self.pid?.to_string());
-        let status = fs::read_to_string(process.join("status")).ok()?;
-        let stat = fs::read_to_string(process.join("stat")).ok()?;
         Some(Usage {
-            peak_bytes: peak_bytes(&status)?,
-            cpu_seconds: cpu_seconds(&stat)?,
+            peak_bytes: peak_bytes(self.pid?)?,
+            cpu_seconds: cpu_seconds(self.pid?)?,
         })
+    }
+
+    /// The runner's own process, if it has one, and whatever it has started.
+    pub(super) fn processes(&self) -> Vec<u32> {
+        let own = self.pid.into_iter();
+        own.flat_map(|pid| std::iter::once(pid).chain(descendants(pid)))
+            .collect()
+    }
+
+    /// Waits until so many interpreters wait: a user's emulator has been there for a while.
+    fn warm_up(self, interpreters: usize) -> Result<Self> {
+        let Some(pid) = self.pid else {
+            return Ok(self);
+        };
+        let deadline = Instant::now() + WARM_UP;
+        let mut before = None;
+        while Instant::now() < deadline {
+            sleep(QUIET);
+            let own = program(pid);
+            let mut others = descendants(pid);
+            others.retain(|other| program(*other) != own);
+            let times: Vec<_> = others.iter().map(|other| cpu_seconds(*other)).collect();
+            if times.len() == interpreters && before.as_ref() == Some(&times) {
+                return Ok(self);
+            }
+            before = Some(times);
+        }
+        bail!("{interpreters} interpreters do not wait within {WARM_UP:?}");
     }
 }
 
@@ -160,31 +208,4 @@ fn portable(endpoint: &str, environment: &str) -> Vec<String> {
         format!("--endpoint={endpoint}"),
         format!("--environment_type={environment}"),
     ]
-}
-
-fn peak_bytes(status: &str) -> Option<u64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
-}
-
-/// User and system time: the 14th and 15th field. The second is a name, which may hold blanks.
-fn cpu_seconds(stat: &str) -> Option<f64> {
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
-    let mut ticks = || fields.next()?.parse::<f64>().ok();
-    Some((ticks()? + ticks()?) / TICKS_PER_SECOND)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn usage_is_read() {
-        assert_eq!(peak_bytes("Name:\tx\nVmHWM:\t    2048 kB\n"), Some(2 << 20));
-        let stat = "7 (a (b) c) S 1 7 7 0 -1 4194560 1 0 0 0 150 50 0 0 20 0 1 0 5 6";
-        assert_eq!(cpu_seconds(stat), Some(2.0));
-    }
 }
