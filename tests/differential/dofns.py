@@ -18,6 +18,7 @@ from apache_beam.transforms.userstate import SetStateSpec
 from apache_beam.transforms.userstate import TimerSpec
 from apache_beam.transforms.userstate import on_timer
 from apache_beam.transforms.window import TimestampedValue
+from apache_beam.utils.windowed_value import WindowedValue
 
 LARGE = 1_000_003
 Pair = Tuple[int, int]
@@ -76,7 +77,8 @@ class Spread(beam.DoFn):
   def process(self, element, window=beam.DoFn.WindowParam):
     key, batch = element
     for number in batch:
-      yield TimestampedValue((key, number if len(batch) <= self.most else -1), window.max_timestamp())
+      # A TimestampedValue would get windows of its own.
+      yield WindowedValue((key, number if len(batch) <= self.most else -1), window.max_timestamp(), (window, ))
 
 
 class Ranges(RestrictionProvider):

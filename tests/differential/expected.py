@@ -114,8 +114,10 @@ def _join(elements, windowing):
   return _combined(joined)(one + two, windowing)
 
 
-def _restamp(elements, _windowing, span):
-  return [element._replace(timestamp=element.value[1] % span * SECOND) for element in elements]
+def _restamp(elements, windowing, span):
+  times = [(element, element.value[1] % span * SECOND) for element in elements]
+  # The Python SDK assigns windows anew to elements whose timestamp is changed.
+  return [Element(element.value, time, window) for element, time in times for window in windows_of(windowing, time)]
 
 
 def _globally(elements, windowing):

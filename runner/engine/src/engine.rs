@@ -136,6 +136,11 @@ impl Engine {
                     },
                 );
             }
+            Input::WorkerSlots { worker, slots } => {
+                if let Some(worker) = self.workers.get_mut(&worker) {
+                    worker.slots = slots;
+                }
+            }
             Input::WorkerLost {
                 worker,
                 reason,

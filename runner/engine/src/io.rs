@@ -148,6 +148,13 @@ pub enum Input {
         /// How many bundles at once.
         slots: u32,
     },
+    /// A worker runs another number of bundles at once from now on. What it has already it keeps.
+    WorkerSlots {
+        /// Which.
+        worker: WorkerId,
+        /// How many.
+        slots: u32,
+    },
     /// A worker is gone; its bundles are run again elsewhere.
     WorkerLost {
         /// Which.

@@ -7,11 +7,13 @@
 //! no use, and after that the next ones take longer to come, the longer the more often it happened.
 
 mod load;
+mod slots;
 mod throughput;
 
 use dataflume_model::time::ProcessingTime;
 
 pub use load::Load;
+pub use slots::SlotPolicy;
 
 use throughput::Throughput;
 
@@ -187,6 +189,12 @@ impl Autoscaler {
         self.short_since = None;
         self.idle_since = None;
         Some(change)
+    }
+
+    /// Whether there can be no more workers.
+    #[must_use]
+    pub fn is_at_limit(&self) -> bool {
+        !self.limits.can_change() || self.target >= self.limits.max
     }
 
     fn grow(&mut self, now: ProcessingTime, load: &Load, useful: u32) -> Option<Change> {

@@ -29,6 +29,7 @@ const MAX_STEPS: u32 = 100_000;
 enum Event {
     BundleEnds(BundleId),
     WorkerJoins(EnvironmentId),
+    SlotsChange(WorkerId),
     WorkerDies(WorkerId),
     SplitAnswered(BundleId, Fraction),
     /// News of a bundle that the engine has given up: it must not matter.
@@ -47,6 +48,7 @@ struct Simulation {
     running: BTreeMap<BundleId, Bundle>,
     staged: BTreeMap<BundleId, Staged>,
     workers: BTreeMap<WorkerId, EnvironmentId>,
+    slots: BTreeMap<WorkerId, u32>,
     next_worker: u64,
     outcome: Option<JobOutcome>,
     chaos: Chaos,
@@ -93,6 +95,7 @@ impl Simulation {
             running: BTreeMap::new(),
             staged: BTreeMap::new(),
             workers: BTreeMap::new(),
+            slots: BTreeMap::new(),
             next_worker: 0,
             outcome: None,
             chaos,
@@ -145,11 +148,20 @@ impl Simulation {
                 self.next_worker += 1;
                 self.workers.insert(worker, environment);
                 let slots = 1 + self.world.rng.below(2) as u32;
+                self.slots.insert(worker, slots);
                 self.tell(Input::WorkerJoined {
                     worker,
                     environment,
                     slots,
                 });
+                self.later(200, Event::SlotsChange(worker));
+            }
+            Event::SlotsChange(worker) => {
+                if self.workers.contains_key(&worker) {
+                    let slots = 1 + self.world.rng.below(5) as u32;
+                    self.slots.insert(worker, slots);
+                    self.tell(Input::WorkerSlots { worker, slots });
+                }
             }
             Event::WorkerDies(worker) => {
                 if let Some(environment) = self.workers.remove(&worker) {
@@ -243,6 +255,12 @@ impl Simulation {
                     assert!(
                         self.workers.contains_key(&worker),
                         "a bundle for a worker that is gone"
+                    );
+                    let runs_there = |other: &&Bundle| other.executor == bundle.executor;
+                    let others = self.running.values().filter(runs_there).count();
+                    assert!(
+                        others < self.slots[&worker] as usize,
+                        "a bundle more than the worker has slots for"
                     );
                     if self.chaos.kills != u64::MAX && self.world.rng.one_in(self.chaos.kills) {
                         self.later(60, Event::WorkerDies(worker));
