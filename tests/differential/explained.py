@@ -86,6 +86,8 @@ def pairs(theirs, found):
 
 def of_panes(description, these, those):
   """Why two panes may differ: a reason per thing in which they do."""
+  if not these and those.timing == LATE and behind_watermark(description, those)[1]:
+    return {NEVER_EMITTED}
   if not these or not those or these.first != those.first:
     return None
   window = description['steps'][0][1]
@@ -95,7 +97,8 @@ def of_panes(description, these, those):
   if these.timestamp != those.timestamp:
     if window['time'] == 'end':
       return None
-    if those.index > 0 and repeats(description, these, those, last):
+    # Panes of sessions are numbered anew when sessions merge.
+    if (those.index > 0 or window['windows'] == 'sessions') and repeats(description, these, those, last):
       reasons.add(REPEATED_TIME)
     elif behind:
       reasons.add(BEHIND_WATERMARK)
@@ -143,4 +146,5 @@ def ends_before(description, time, watermark):
 
 REPEATED_TIME = 'the timestamp of a pane has to do with earlier panes'
 BEHIND_WATERMARK = 'the timestamp of an element behind the watermark'
+NEVER_EMITTED = 'late elements when their window expires'
 LATE_FOR_EARLY = 'a late pane that is called early'

@@ -28,7 +28,7 @@ import generate
 
 # Seconds that a pipeline may take; some never end on the reference.
 REFERENCE_LIMIT = 10
-LIMIT = 60
+LIMIT = 240
 
 
 def main():

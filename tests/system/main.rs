@@ -1,8 +1,10 @@
 //! The whole system: real pipelines of real SDKs against the real emulator, and what happens when something dies.
 
+mod clock;
 mod dataflow;
 mod embedded;
 mod packages;
+mod progress;
 mod resilience;
 mod teardown;
 mod warm_workers;

@@ -4,6 +4,7 @@ pub(crate) mod elements;
 mod grouping;
 mod late;
 pub(crate) mod operators;
+mod progress;
 pub(crate) mod sdk;
 mod split;
 mod state;

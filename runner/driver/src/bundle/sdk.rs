@@ -74,7 +74,10 @@ impl Live {
         context: Arc<BundleContext>,
         reports: mpsc::UnboundedSender<Report>,
     ) {
-        let result = self.execute(&context).await;
+        let result = tokio::select! {
+            result = self.execute(&context) => result,
+            never = self.watch_progress(&context) => match never {},
+        };
         let _input = self.input.lock().await;
         let result = match (self.broken_off.get(), result) {
             (Some(reason), Ok(_)) => Err(BundleFailure::Failed(reason.clone())),

@@ -63,8 +63,11 @@ impl Live {
     ) {
         let early = match self.handle.get() {
             Some(handle) if wish.only_if_under_way => {
-                let progress = handle.progress().await;
-                !progress.is_ok_and(|progress| is_under_way(&progress.monitoring_infos))
+                let infos = handle.progress().await.map(|told| told.monitoring_infos);
+                let infos = infos.unwrap_or_default();
+                let under_way = is_under_way(&infos);
+                context.metrics.progress(self.bundle.id, infos);
+                !under_way
             }
             _ => false,
         };

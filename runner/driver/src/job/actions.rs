@@ -61,6 +61,7 @@ impl Run {
 
     pub(super) fn start_bundle(&mut self, bundle: Bundle) {
         self.watch.started(&bundle);
+        self.seen.metrics.begin(bundle.id);
         let id = bundle.id;
         let context = self.context.clone();
         let reports = self.reports.clone();

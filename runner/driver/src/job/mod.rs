@@ -7,6 +7,7 @@ mod losses;
 mod progress;
 mod run;
 mod scaling;
+mod slots;
 mod usage;
 mod workers;
 
@@ -55,7 +56,7 @@ pub struct EnvironmentSpec {
     pub pool: Arc<dyn WorkerPool>,
     /// How many, and within which limits that may change.
     pub scaling: ScalingLimits,
-    /// How many bundles each runs at once.
+    /// How many bundles each runs at once, at first.
     pub slots: u32,
     /// What each of them must fetch: the environment's artifacts as they were staged.
     pub dependencies: Vec<ArtifactInformation>,

@@ -16,6 +16,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::fault::FaultSwitch;
 use super::progress::{StageProgress, Watch};
+use super::slots::Slots;
 use super::workers::{Ending, StartFailure, Workers};
 use super::{DriverOptions, Importance, JobListener, JobSpec, Seen, WorkersPhase};
 use crate::bundle::sdk::Live;
@@ -93,6 +94,8 @@ pub(super) struct Run {
     pub(super) outcome: Option<JobOutcome>,
     /// By environment.
     pub(super) scalers: Vec<Autoscaler>,
+    /// By environment.
+    pub(super) slots: Vec<Slots>,
 }
 
 pub(super) struct Task {
@@ -120,6 +123,8 @@ impl Run {
         let spec = Arc::new(spec);
         let limits = spec.environments.iter().map(|each| each.scaling);
         let scalers = limits.map(Autoscaler::new).collect();
+        let slots = spec.environments.iter().map(|each| Slots::new(each.slots));
+        let slots = slots.collect();
         let context = BundleContext::new(&spec.plan, &options, data, seen.metrics.clone())?;
         let workers = Workers::new(
             spec.clone(),
@@ -150,6 +155,7 @@ impl Run {
             all_ready: false,
             outcome: None,
             scalers,
+            slots,
         })
     }
 
@@ -174,7 +180,8 @@ impl Run {
                 break outcome;
             }
             let deadline = self.engine.next_deadline().into_iter();
-            let deadline = deadline.chain(self.next_look()).min();
+            let deadline = deadline.chain(self.next_look());
+            let deadline = deadline.chain(self.next_look_at_slots()).min();
             tokio::select! {
                 report = inbox.recv() => match report {
                     Some(report) => self.take(report),
@@ -188,6 +195,7 @@ impl Run {
                 () = reached(deadline) => self.tell(Input::Tick),
             }
             self.scale(now());
+            self.adapt_slots(now());
             self.watch.look(&self.engine);
         };
         // Nobody else sets it.
@@ -253,7 +261,7 @@ impl Run {
                 self.handles.insert(worker, (handle, environment));
                 self.mark_running();
                 self.mark_all_ready();
-                let slots = self.spec.environments[environment.index()].slots;
+                let slots = self.slots[environment.index()].now();
                 self.tell(Input::WorkerJoined {
                     worker,
                     environment,

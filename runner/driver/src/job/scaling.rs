@@ -59,7 +59,7 @@ impl Run {
             }
             let environment = EnvironmentId(index as u32);
             let mut load = self.engine.load(environment);
-            load.slots = self.spec.environments[index].slots;
+            load.slots = self.slots[index].now();
             load.starting = self.workers.starting(environment);
             match self.scalers[index].look(now, &load) {
                 Some(change) => self.carry_out(environment, change),

@@ -1,7 +1,7 @@
 //! What a job's metrics come to: reports of bundles, merged.
 //!
 //! What the SDK reports of a bundle is the total within that bundle, so a later report replaces an
-//! earlier one. Attempted metrics are merged over every attempt of every bundle, running ones too;
+//! earlier one, and the report at its end is the last word. Attempted metrics are merged over every attempt of every bundle, running ones too;
 //! committed metrics over those whose effects count.
 //!
 //! [`JobMetrics`] keeps the books; [`Cell`] knows how each of Beam's metric types is encoded and merged.
@@ -17,6 +17,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dataflume_model::ids::BundleId;
 use dataflume_proto::pipeline::MonitoringInfo;
+use dataflume_proto::urn::monitoring_info_specs;
 use tracing::warn;
 
 pub use cell::{Cell, CellError};
@@ -49,14 +50,22 @@ pub struct JobMetrics {
 
 #[derive(Debug, Default)]
 struct Books {
-    /// The last word of bundles that are neither committed nor discarded.
-    running: BTreeMap<BundleId, Metrics>,
+    /// Of bundles that are neither committed nor discarded.
+    running: BTreeMap<BundleId, Told>,
     /// Of all attempts that are over.
     attempted: Metrics,
     committed: Metrics,
 }
 
 type Metrics = BTreeMap<Name, Cell>;
+
+/// What is known of a bundle.
+#[derive(Debug, Default)]
+struct Told {
+    metrics: Metrics,
+    /// It has ended: what was said while it ran is out of date.
+    last: bool,
+}
 
 /// What metrics are told apart by.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,25 +76,27 @@ struct Name {
 }
 
 impl JobMetrics {
-    /// Takes a report on a running bundle. It may leave out what has not changed since the last.
+    /// A bundle is about to run.
+    pub fn begin(&self, bundle: BundleId) {
+        self.books().running.entry(bundle).or_default();
+    }
+
+    /// Takes a report on a running bundle. It may leave out what has not changed since the last. It may also come late: one on a
+    /// bundle that has ended counts for nothing.
+    pub fn progress(&self, bundle: BundleId, report: Vec<MonitoringInfo>) {
+        let mut books = self.books();
+        if let Some(running) = books.running.get_mut(&bundle).filter(|told| !told.last) {
+            let metrics = report.into_iter().filter(|info| !is_of_the_moment(info));
+            running.take(bundle, metrics.collect());
+        }
+    }
+
+    /// Takes the report at a bundle's end. It may leave out what has not changed since the last.
     pub fn update(&self, bundle: BundleId, report: Vec<MonitoringInfo>) {
         let mut books = self.books();
         let running = books.running.entry(bundle).or_default();
-        for info in report {
-            let name = Name {
-                labels: info.labels.into_iter().collect(),
-                urn: info.urn,
-                r#type: info.r#type,
-            };
-            match Cell::decode(&name.r#type, &info.payload) {
-                Ok(cell) => {
-                    running.insert(name, cell);
-                }
-                Err(error) => {
-                    warn!(%bundle, urn = name.urn, r#type = name.r#type, %error, "unreadable metric");
-                }
-            }
-        }
+        running.last = true;
+        running.take(bundle, report);
     }
 
     /// The bundle's effects count.
@@ -94,8 +105,8 @@ impl JobMetrics {
         let Some(report) = books.running.remove(&bundle) else {
             return;
         };
-        merge(&mut books.committed, &report);
-        merge(&mut books.attempted, &report);
+        merge(&mut books.committed, &report.metrics);
+        merge(&mut books.attempted, &report.metrics);
     }
 
     /// The bundle failed: what it did was an attempt and no more.
@@ -104,7 +115,7 @@ impl JobMetrics {
         let Some(report) = books.running.remove(&bundle) else {
             return;
         };
-        merge(&mut books.attempted, &report);
+        merge(&mut books.attempted, &report.metrics);
     }
 
     /// Attempted and committed metrics so far, in a fixed order.
@@ -112,7 +123,7 @@ impl JobMetrics {
         let books = self.books();
         let mut attempted = books.attempted.clone();
         for report in books.running.values() {
-            merge(&mut attempted, report);
+            merge(&mut attempted, &report.metrics);
         }
         (infos(&attempted), infos(&books.committed))
     }
@@ -121,6 +132,36 @@ impl JobMetrics {
         // Every change leaves the books whole enough to be read: metrics are no reason to fail.
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Told {
+    fn take(&mut self, bundle: BundleId, report: Vec<MonitoringInfo>) {
+        for info in report {
+            let name = Name {
+                labels: info.labels.into_iter().collect(),
+                urn: info.urn,
+                r#type: info.r#type,
+            };
+            match Cell::decode(&name.r#type, &info.payload) {
+                Ok(cell) => {
+                    self.metrics.insert(name, cell);
+                }
+                Err(error) => {
+                    warn!(%bundle, urn = name.urn, r#type = name.r#type, %error, "unreadable metric");
+                }
+            }
+        }
+    }
+}
+
+/// How far a bundle is: nothing that adds up.
+fn is_of_the_moment(info: &MonitoringInfo) -> bool {
+    matches!(
+        info.urn.as_str(),
+        monitoring_info_specs::DATA_CHANNEL_READ_INDEX
+            | monitoring_info_specs::WORK_COMPLETED
+            | monitoring_info_specs::WORK_REMAINING
+    )
 }
 
 fn merge(into: &mut Metrics, report: &Metrics) {

@@ -294,6 +294,35 @@ fn metrics_of_different_types_or_labels_are_different_metrics() {
     assert_eq!(metrics.query().1, [latest, count("a", 4), count("b", 2)]);
 }
 
+#[test]
+fn what_a_bundle_says_while_it_runs_is_seen_until_its_end() {
+    let metrics = JobMetrics::default();
+    metrics.begin(BundleId(1));
+    let remaining = MonitoringInfo {
+        urn: monitoring_info_specs::WORK_REMAINING.to_owned(),
+        ..info("w", types::PROGRESS_TYPE, &[])
+    };
+    metrics.progress(BundleId(1), vec![count("n", 3), remaining]);
+    assert_eq!(metrics.query(), (vec![count("n", 3)], vec![]));
+    metrics.progress(BundleId(1), vec![count("n", 5)]);
+    assert_eq!(metrics.query().0, [count("n", 5)]);
+    metrics.update(BundleId(1), vec![count("n", 6)]);
+    metrics.progress(BundleId(1), vec![count("n", 5)]);
+    assert_eq!(metrics.query().0, [count("n", 6)], "that came late");
+    metrics.commit(BundleId(1));
+    metrics.progress(BundleId(1), vec![count("n", 5)]);
+    assert_eq!(metrics.query(), (vec![count("n", 6)], vec![count("n", 6)]));
+}
+
+#[test]
+fn what_a_failed_bundle_had_said_was_attempted() {
+    let metrics = JobMetrics::default();
+    metrics.begin(BundleId(1));
+    metrics.progress(BundleId(1), vec![count("n", 3)]);
+    metrics.discard(BundleId(1));
+    assert_eq!(metrics.query(), (vec![count("n", 3)], vec![]));
+}
+
 proptest! {
     /// Attempted is the sum of the last reports of all bundles, committed of those that count.
     #[test]

@@ -1,0 +1,13 @@
+//! What can be seen of a bundle while it runs.
+
+use anyhow::{Result, ensure};
+use dataflume_tests::{Emulator, Environment, Pipeline};
+
+#[test]
+fn metrics_of_a_running_bundle_are_attempted_and_not_committed() -> Result<()> {
+    let emulator = Emulator::start();
+    let pipeline = Pipeline::of_tests("looked_at")?;
+    let ran = pipeline.run(emulator.endpoint(), &Environment::Loopback)?;
+    ensure!(ran.finished.success, "{}", ran.finished.output);
+    emulator.stop()
+}
