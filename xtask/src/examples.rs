@@ -62,10 +62,9 @@ pub(crate) fn prepare() -> Result<PathBuf> {
         python: Beam::ensure()?.python,
         python_for_dataflow: Beam::ensure_for_dataflow()?.python,
         go_programs: go_programs(workspace, &target)?,
-        java_class_path: java_class_path(workspace, "java", "dataflume-examples")?,
+        java_class_path: java_class_path(&workspace.join("examples/java"), "dataflume-examples")?,
         java_class_path_for_dataflow: java_class_path(
-            workspace,
-            "java-dataflow",
+            &workspace.join("examples/java-dataflow"),
             "dataflume-dataflow-examples",
         )?,
         packages: packages(workspace, &target)?,
@@ -101,15 +100,14 @@ fn go_programs(workspace: &Path, target: &Path) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Builds a folder of Java examples, where Maven always builds, and gives their class path.
-fn java_class_path(workspace: &Path, folder: &str, artifact: &str) -> Result<String> {
-    let project = workspace.join("examples").join(folder);
+/// Builds a Java project where Maven always builds, and gives its class path.
+pub(crate) fn java_class_path(project: &Path, artifact: &str) -> Result<String> {
     let class_path = project.join("target/classpath.txt");
     if newest(&project.join("src"))?.max(newest(&project.join("pom.xml"))?) > newest(&class_path)? {
         must(
             Command::new("mvn")
                 .args(["--quiet", "--batch-mode", "package"])
-                .current_dir(&project),
+                .current_dir(project),
         )?;
     }
     let jars = fs::read_to_string(&class_path)

@@ -9,6 +9,8 @@ pub(super) enum Program {
     Python,
     /// `xtask/bench/go`.
     Go,
+    /// `xtask/bench/java`.
+    Java,
 }
 
 /// One line of the table.
@@ -44,6 +46,10 @@ pub(super) const CASES: &[Case] = &[
     go("go-wordcount", "wordcount", 20_000_000),
     go("go-gbk", "gbk", 2_000_000),
     go("go-hot-key", "hot-key", 500_000),
+    java("java-tiny", "tiny", 10),
+    java("java-wordcount", "wordcount", 20_000_000),
+    java("java-gbk", "gbk", 1_000_000),
+    java("java-combine", "combine", 2_000_000),
     python("python-tiny", "tiny", 10, ALL),
     python("python-wordcount", "wordcount", 4_000_000, ALL),
     python("python-gbk", "group_by_key", 1_000_000, ALL),
@@ -71,6 +77,13 @@ const fn go(name: &'static str, pipeline: &'static str, size: u64) -> Case {
         size,
         jobs: 1,
         runners: PORTABLE,
+    }
+}
+
+const fn java(name: &'static str, pipeline: &'static str, size: u64) -> Case {
+    Case {
+        program: Program::Java,
+        ..go(name, pipeline, size)
     }
 }
 

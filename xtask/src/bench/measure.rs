@@ -7,8 +7,8 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::cases::{Case, Program};
-use super::runners::{Binaries, Kind, Runner, Usage};
-use crate::{python, workspace};
+use super::runners::{Address, Binaries, Kind, Runner, Usage};
+use crate::{examples, python, workspace};
 
 /// What one run gave.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -35,6 +35,7 @@ struct Printed {
 pub(super) struct Programs {
     python: PathBuf,
     go: PathBuf,
+    java_class_path: String,
 }
 
 impl Programs {
@@ -47,6 +48,10 @@ impl Programs {
         Ok(Self {
             python: beam.python.clone(),
             go,
+            java_class_path: examples::java_class_path(
+                &workspace::root().join("xtask/bench/java"),
+                "dataflume-bench",
+            )?,
         })
     }
 
@@ -69,6 +74,13 @@ impl Programs {
                 command.arg("--runner=universal");
                 command
             }
+            Program::Java => {
+                let mut command = Command::new("java");
+                command
+                    .args(["-cp", &self.java_class_path, "dataflume.bench.Bench"])
+                    .arg("--runner=PortableRunner");
+                command
+            }
         };
         let size = (case.size as f64 * scale).max(1.0) as u64;
         command
@@ -76,11 +88,38 @@ impl Programs {
             .arg(format!("--size={size}"))
             .arg(format!("--folder={}", folder.display()))
             .args((case.jobs > 1).then(|| format!("--jobs={}", case.jobs)))
-            .args(&runner.arguments)
+            .args(arguments(case.program, &runner.address))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         command
+    }
+}
+
+/// What a program must be told to use a runner.
+fn arguments(program: Program, address: &Address) -> Vec<String> {
+    match (address, program) {
+        (Address::FnApiRunner, _) => vec!["--runner=FnApiRunner".to_owned()],
+        (
+            Address::Portable {
+                endpoint,
+                environment,
+            },
+            Program::Java,
+        ) => vec![
+            format!("--jobEndpoint={endpoint}"),
+            format!("--defaultEnvironmentType={environment}"),
+        ],
+        (
+            Address::Portable {
+                endpoint,
+                environment,
+            },
+            Program::Python | Program::Go,
+        ) => vec![
+            format!("--endpoint={endpoint}"),
+            format!("--environment_type={environment}"),
+        ],
     }
 }
 

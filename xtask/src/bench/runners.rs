@@ -99,10 +99,22 @@ impl Binaries {
     }
 }
 
+/// How a program uses a runner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Address {
+    /// By the Job API.
+    Portable {
+        endpoint: String,
+        /// Whose workers it is to use, as pipeline options say it.
+        environment: &'static str,
+    },
+    /// It is the Python SDK's own.
+    FnApiRunner,
+}
+
 /// A runner that runs; it ends with this value.
 pub(super) struct Runner {
-    /// What a program must be told to use it.
-    pub(super) arguments: Vec<String>,
+    pub(super) address: Address,
     pid: Option<u32>,
     _process: Process,
 }
@@ -139,7 +151,7 @@ impl Runner {
             }
             Kind::Prism => prism(),
             Kind::FnApiRunner => Ok(Self {
-                arguments: vec!["--runner=FnApiRunner".to_owned()],
+                address: Address::FnApiRunner,
                 pid: None,
                 _process: Process::Within,
             }),
@@ -183,12 +195,15 @@ impl Runner {
     }
 }
 
-fn ours(binaries: &Binaries, arguments: &[&str], environment: &str) -> Result<Runner> {
+fn ours(binaries: &Binaries, arguments: &[&str], environment: &'static str) -> Result<Runner> {
     let variables = [("DATAFLUME_PYTHON", binaries.python.as_os_str())];
     let root = workspace::root();
     let emulator = Emulator::spawn(root, "bench", &binaries.dataflume, arguments, &variables)?;
     Ok(Runner {
-        arguments: portable(emulator.endpoint(), environment),
+        address: Address::Portable {
+            endpoint: emulator.endpoint().to_owned(),
+            environment,
+        },
         pid: Some(emulator.pid()),
         _process: Process::Ours(emulator),
     })
@@ -197,15 +212,11 @@ fn ours(binaries: &Binaries, arguments: &[&str], environment: &str) -> Result<Ru
 fn prism() -> Result<Runner> {
     let prism = Prism::start()?;
     Ok(Runner {
-        arguments: portable(prism.endpoint(), "LOOPBACK"),
+        address: Address::Portable {
+            endpoint: prism.endpoint().to_owned(),
+            environment: "LOOPBACK",
+        },
         pid: Some(prism.pid()),
         _process: Process::Peer(prism),
     })
-}
-
-fn portable(endpoint: &str, environment: &str) -> Vec<String> {
-    vec![
-        format!("--endpoint={endpoint}"),
-        format!("--environment_type={environment}"),
-    ]
 }
