@@ -9,6 +9,8 @@ has been imported might not be what the job would import, it starts from scratch
 """
 
 import atexit
+import contextlib
+import gc
 import importlib
 import importlib.util
 import json
@@ -21,6 +23,7 @@ import types
 USED_LATER = (
     'apache_beam.runners.worker.bundle_processor',
     'apache_beam.runners.worker.worker_status',
+    'concurrent.futures.thread',
 )
 
 # Looked for by the interpreter before it gets here.
@@ -182,6 +185,10 @@ def start_grpc():
   import grpc
   with grpc.insecure_channel('localhost:1') as channel:
     beam_fn_api_pb2_grpc.BeamFnControlStub(channel)
+  # Imported by the first call of one of its functions. Not every version has them.
+  for name in ('grpc._interceptor', 'grpc._utilities'):
+    with contextlib.suppress(ImportError):
+      importlib.import_module(name)
 
 
 def main_module(harness):
@@ -202,6 +209,9 @@ def park(harness, own_packages):
   known, reads = preload(harness)
   start_grpc()
   module, code = main_module(harness)
+  # What is there now stays: no collection of garbage needs to look at it again.
+  gc.collect()
+  gc.freeze()
   path = read_line()
   if path is None:
     return None
