@@ -31,6 +31,9 @@ use crate::window_fn::WorkerDirectory;
 /// The part of a job's memory budget that one grouping may take.
 const GROUPING_SHARE: u64 = 8;
 
+/// The part of it that all side inputs together may take. They are not spilled.
+const SIDE_INPUT_SHARE: u64 = 2;
+
 /// What all bundles of a job share.
 pub(crate) struct BundleContext {
     pub(crate) plan: Arc<Plan>,
@@ -67,7 +70,10 @@ impl BundleContext {
         let data = Arc::new(DataStore::open(data)?);
         Ok(Self {
             cut: cut.collect(),
-            side_inputs: Arc::new(SideInputStore::new(plan, data.clone())),
+            side_inputs: Arc::new(SideInputStore::new(
+                plan,
+                options.memory_budget_bytes / SIDE_INPUT_SHARE,
+            )),
             data,
             plan: plan.clone(),
             store: Arc::new(MemoryStore::default()),

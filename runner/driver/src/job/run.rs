@@ -197,6 +197,7 @@ impl Run {
             self.scale(now());
             self.adapt_slots(now());
             self.watch.look(&self.engine);
+            self.context.side_inputs.remove_expired(&self.engine);
         };
         // Nobody else sets it.
         let _ = self.seen.last.set(self.watch.progress(&self.engine));

@@ -7,6 +7,9 @@ use bytes::Bytes;
 use dataflume_model::pane::{PaneInfo, PaneTiming};
 use rustc_hash::FxHashMap;
 
+/// What an entry takes beside its value.
+const ENTRY_BYTES: usize = size_of::<Entry>() + size_of::<usize>();
+
 /// An element: its value, where the key within it ends if it is `KV`, and the pane that it is of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -44,6 +47,8 @@ pub(super) struct Contents {
     by_key: BTreeMap<Bytes, Vec<usize>>,
     /// The latest pane seen: by key, or under the empty key.
     panes: FxHashMap<Bytes, i64>,
+    /// Of the entries, with what it takes to find them.
+    bytes: u64,
 }
 
 impl Contents {
@@ -79,7 +84,13 @@ impl Contents {
         }
     }
 
+    /// How much memory it takes, roughly.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     fn push(&mut self, entry: Entry) {
+        self.bytes += (entry.value.len() + ENTRY_BYTES) as u64;
         let index = self.entries.len();
         self.by_key.entry(entry.key()).or_default().push(index);
         self.entries.push(entry);
@@ -88,6 +99,7 @@ impl Contents {
     fn retain(&mut self, keep: impl Fn(&Entry) -> bool) {
         let entries = std::mem::take(&mut self.entries);
         self.by_key.clear();
+        self.bytes = 0;
         for entry in entries.into_iter().filter(|entry| keep(entry)) {
             self.push(entry);
         }

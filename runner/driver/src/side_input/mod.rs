@@ -4,15 +4,20 @@
 //! (`contents`). Where a trigger may fire before the end of the window, readers need not wait for
 //! that: the engine is told which windows have something to show. A bundle sees a window as it was at
 //! its first look (`read`).
+//!
+//! All are in memory, within a limit. A window is removed when no reader can look at it any more (`expiry`).
 
 mod contents;
+mod expiry;
 mod read;
 #[cfg(test)]
 mod tests;
+mod windows;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError, RwLock};
 
 use bytes::Bytes;
+use dataflume_engine::Engine;
 use dataflume_graph::plan::{AccessPattern, PCollection, Plan, SideInput};
 use dataflume_model::ids::{PCollectionId, StageId};
 use dataflume_model::time::EventTime;
@@ -21,17 +26,34 @@ use dataflume_model::window::{AccumulationMode, WindowKind};
 use dataflume_model::windowed::Element;
 use rustc_hash::FxHashMap;
 
-use crate::data::{DataError, DataStore};
-use contents::{Contents, Entry, Rule, Snapshot, fired};
+use contents::{Entry, Rule, Snapshot, fired};
+use expiry::Expiry;
 pub use read::BundleSideInputs;
+use windows::Windows;
+
+/// Why what a bundle wrote can't be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum SideInputError {
+    /// There is too much of it.
+    #[error(
+        "the job's side inputs hold {} MiB, and may hold {} MiB: they are kept in memory, and half of --memory-budget is for them", bytes >> 20, limit >> 20
+    )]
+    TooLarge {
+        /// What they hold, with what was to be added.
+        bytes: u64,
+        /// What they may hold.
+        limit: u64,
+    },
+}
 
 /// That a PCollection is read as a side input.
 #[derive(Debug, Clone)]
 pub struct FeedRule {
     pcollection: PCollectionId,
     rule: Rule,
-    /// Set where a window may have something to show before it is complete.
-    early: Option<WindowKind>,
+    window: WindowKind,
+    /// A window may have something to show before it is complete.
+    early: bool,
 }
 
 impl FeedRule {
@@ -57,8 +79,17 @@ impl FeedRule {
                     && !bounded
                     && windowing.accumulation == AccumulationMode::Discarding,
             },
-            early: early.then(|| windowing.kind.clone()),
+            window: windowing.kind.clone(),
+            early,
         }]
+    }
+}
+
+impl FeedRule {
+    /// The last moment of a window, if it is of a kind that is understood.
+    fn end(&self, window: &Bytes) -> Option<EventTime> {
+        let window = self.window.decode(&mut &window[..]).ok()?;
+        Some(window.max_timestamp())
     }
 }
 
@@ -80,13 +111,13 @@ pub struct SideInputDelta {
 impl SideInputDelta {
     /// The ends of the windows that have something to show as soon as this is committed.
     pub fn fired(&self) -> Vec<(PCollectionId, EventTime)> {
-        let Some(kind) = &self.rule.early else {
+        if !self.rule.early {
             return Vec::new();
-        };
+        }
         let windows = self.windows.keys();
         windows
-            .filter_map(|window| kind.decode(&mut &window[..]).ok())
-            .map(|window| (self.rule.pcollection, window.max_timestamp()))
+            .filter_map(|window| self.rule.end(window))
+            .map(|end| (self.rule.pcollection, end))
             .collect()
     }
 }
@@ -132,37 +163,53 @@ impl FeedWriter {
 #[derive(Debug)]
 pub struct SideInputStore {
     readers: FxHashMap<StageId, Vec<SideInput>>,
-    contents: RwLock<FxHashMap<(PCollectionId, Bytes), Arc<Contents>>>,
+    windows: RwLock<Windows>,
+    expiries: Mutex<Vec<Expiry>>,
+    limit_bytes: u64,
 }
 
 impl SideInputStore {
-    /// No side input has anything yet.
-    pub fn new(plan: &Plan, _data: Arc<DataStore>) -> Self {
+    /// No side input has anything yet. All together may hold as much as the limit.
+    pub fn new(plan: &Plan, limit_bytes: u64) -> Self {
         let stages = plan.stages.iter();
         Self {
             readers: stages
                 .map(|stage| (stage.id, stage.side_inputs.clone()))
                 .collect(),
-            contents: RwLock::default(),
+            windows: RwLock::default(),
+            expiries: Mutex::new(Expiry::all(plan)),
+            limit_bytes,
         }
     }
 
     /// Adds what a bundle wrote.
     ///
     /// # Errors
-    /// If it can't be stored.
-    pub fn commit(&self, delta: SideInputDelta) -> Result<(), DataError> {
-        let mut contents = self
-            .contents
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+    /// If there is too much of it.
+    pub fn commit(&self, delta: SideInputDelta) -> Result<(), SideInputError> {
+        let rule = delta.rule;
+        let mut windows = self.windows.write().unwrap_or_else(PoisonError::into_inner);
         for (window, entries) in delta.windows {
-            let of_window = contents
-                .entry((delta.rule.pcollection, window))
-                .or_default();
-            Arc::make_mut(of_window).add(entries, delta.rule.rule);
+            // What is not understood stays to the end.
+            let end = rule.end(&window).unwrap_or(EventTime::MAX);
+            windows.add(rule.pcollection, window, end, entries, rule.rule);
+        }
+        let (bytes, limit) = (windows.bytes(), self.limit_bytes);
+        if bytes > limit {
+            return Err(SideInputError::TooLarge { bytes, limit });
         }
         Ok(())
+    }
+
+    /// Removes the windows that no reader can look at any more.
+    pub(crate) fn remove_expired(&self, engine: &Engine) {
+        let mut expiries = self.expiries.lock().unwrap_or_else(PoisonError::into_inner);
+        for expiry in expiries.iter_mut() {
+            if let Some(time) = expiry.advance(engine) {
+                let mut windows = self.windows.write().unwrap_or_else(PoisonError::into_inner);
+                windows.remove_before(expiry.pcollection, time);
+            }
+        }
     }
 
     /// The side input of this name at a stage's transform.
@@ -175,12 +222,8 @@ impl SideInputStore {
 
     /// A window as it is now.
     fn snapshot(&self, side: &SideInput, window: &Bytes) -> Snapshot {
-        let contents = self.contents.read().unwrap_or_else(PoisonError::into_inner);
+        let windows = self.windows.read().unwrap_or_else(PoisonError::into_inner);
         let parts = side.pcollections.iter();
-        Snapshot::new(
-            parts
-                .filter_map(|id| contents.get(&(*id, window.clone())).cloned())
-                .collect(),
-        )
+        Snapshot::new(parts.filter_map(|id| windows.get(*id, window)).collect())
     }
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use dataflume_model::pane::{PaneInfo, PaneTiming};
 
 use super::contents::{Contents, Entry, Rule, Snapshot, fired};
+use super::*;
 
 /// `key=value` of a pane.
 fn entry(text: &'static str, pane: Option<i64>) -> Entry {
@@ -116,4 +117,37 @@ fn a_snapshot_stays_and_is_read_from_anywhere() {
     assert_eq!(texts(snapshot.values_of(b"x", 1).collect()), ["=3"]);
     assert_eq!(texts(snapshot.keys(0).collect()), ["x", "y"]);
     assert_eq!(texts(snapshot.keys(1).collect()), ["y"]);
+}
+
+#[test]
+fn more_than_may_be_held_is_refused() {
+    let store = SideInputStore {
+        readers: FxHashMap::default(),
+        windows: RwLock::default(),
+        expiries: Mutex::default(),
+        limit_bytes: 3 << 20,
+    };
+    let write = |megabytes: usize| {
+        let value = Bytes::from(vec![0; megabytes << 20]);
+        let entry = Entry {
+            value,
+            key_end: 0,
+            pane: None,
+        };
+        store.commit(SideInputDelta {
+            rule: FeedRule {
+                pcollection: PCollectionId(0),
+                rule: SIMPLE,
+                window: WindowKind::Global,
+                early: false,
+            },
+            windows: [(Bytes::new(), vec![entry])].into_iter().collect(),
+        })
+    };
+    assert!(write(1).is_ok());
+    let error = write(2).expect_err("3 MiB and what it takes to find them");
+    assert!(
+        error.to_string().contains("hold 3 MiB, and may hold 3 MiB"),
+        "{error}"
+    );
 }
