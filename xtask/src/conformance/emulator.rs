@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use nix::sys::signal::Signal;
 
 use super::process::Group;
-use crate::workspace::must;
+use crate::workspace::{self, must};
 
 /// How long the emulator, or a service that it starts, has to say where it listens.
 const START_UP: Duration = Duration::from_secs(60);
@@ -30,6 +30,15 @@ pub(crate) fn program(workspace: &Path) -> Result<PathBuf> {
             .current_dir(workspace),
     )?;
     Ok(workspace.join("target/debug/dataflume"))
+}
+
+/// The same as users have it, for measurements.
+pub(crate) fn optimized_program() -> Result<PathBuf> {
+    if let Some(binary) = std::env::var_os("DATAFLUME_BIN") {
+        return Ok(binary.into());
+    }
+    must(crate::cargo::cargo().args(["build", "--release", "--package", "dataflume"]))?;
+    Ok(workspace::target()?.join("release/dataflume"))
 }
 
 /// A running emulator.

@@ -249,7 +249,10 @@ fn start_emulator(
         .iter()
         .map(|(name, value)| (*name, value.as_os_str()))
         .collect();
-    let binary = emulator::program(workspace)?;
+    let binary = match args.time_against_prism {
+        true => emulator::optimized_program()?,
+        false => emulator::program(workspace)?,
+    };
     emulator::Emulator::spawn(workspace, suite.name(), &binary, &arguments, &variables)
 }
 
