@@ -11,8 +11,10 @@ use anyhow::{Context, Result, bail};
 use super::drain;
 use super::outcome::Outcome;
 use super::process::output_of;
+use super::setting::Workers;
 use super::suite::{Batch, Suite, target_folder};
 use crate::examples::{self, BEAM_VERSION};
+use crate::sdk_images::Sdk;
 use crate::workspace::must;
 
 /// The packages with tests for any runner, below the module's root.
@@ -25,6 +27,10 @@ const PACKAGES: [&str; 4] = [
 
 /// The test whose pipeline ends only when it is drained from outside.
 const DRAINED: &str = "TestDrain";
+
+/// The test whose worker runs out of memory, and in a container leaves a profile of its heap where temporary files go. Not in
+/// LOOPBACK, where it would take the memory of the test's own process.
+const WITHOUT_MEMORY: &str = "TestOomParDo";
 
 /// The suite, with the test programs that are built from the module.
 #[derive(Debug)]
@@ -109,7 +115,17 @@ impl Suite for GoSuite {
     }
 
     fn default_limit_seconds(&self) -> u64 {
-        60
+        // Until a worker has run out of memory four times.
+        240
+    }
+
+    fn emulator_arguments(&self) -> &'static [&'static str] {
+        // One test is to run out of memory, soon. Workers in the tests' own processes have no such limit.
+        &["--worker-memory=400MiB"]
+    }
+
+    fn sdk_image(&self) -> Option<Sdk> {
+        Some(Sdk::Go)
     }
 
     fn tests_per_process(&self) -> usize {
@@ -134,6 +150,16 @@ impl Suite for GoSuite {
             drain::when_running(batch.endpoint.to_owned(), "go-testdrain", limit);
         }
         let mut command = Command::new(self.program(package));
+        if batch.workers == Workers::Docker {
+            command.arg(format!("--environment_config={}", Sdk::Go.image()));
+            command.env(
+                "STORAGE_EMULATOR_HOST",
+                format!("http://{}", batch.endpoint),
+            );
+        }
+        if batch.workers == Workers::Docker && name == WITHOUT_MEMORY {
+            command.arg("--temp_location=gs://conformance/temp");
+        }
         command
             .arg(format!("-test.run=^{name}$"))
             .args(["-test.v", "--runner=universal"])

@@ -345,9 +345,10 @@ impl Run {
                 self.tell(Input::BundleFinished { bundle, effects });
             }
             Err(BundleFailure::WorkerLost(reason)) if self.has_worker_of(&task) => {
-                // The worker's own end may be noticed later than that of its bundle.
-                if let Some(worker) = task.worker() {
-                    self.lose_worker(worker, reason, false);
+                // Whoever waits for the worker's end tells of it, and why it came: the bundles are given back then.
+                let known = task.worker().and_then(|worker| self.handles.get(&worker));
+                if let Some((handle, _)) = known {
+                    handle.shutdown(&reason);
                 }
             }
             Err(failure) => self.tell(Input::BundleFailed { bundle, failure }),

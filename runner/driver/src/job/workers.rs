@@ -225,8 +225,14 @@ impl Context {
         self.reports.send(report).ok();
         tokio::select! {
             reason = handle.closed() => {
-                let last_words = tokio::time::timeout(LAST_WORDS, started.exited()).await;
-                last_words.unwrap_or_else(|_| gone(&reason))
+                match tokio::time::timeout(LAST_WORDS, started.exited()).await {
+                    Ok(ended) => ended,
+                    Err(_) if started.lacked_memory().await => Ended {
+                        reason: format!("out of memory: {reason}"),
+                        out_of_memory: true,
+                    },
+                    Err(_) => gone(&reason),
+                }
             }
             ended = started.exited() => {
                 // Before its bundles tell that it is gone, and not why.

@@ -76,6 +76,12 @@ pub trait StartedWorker: Send {
         }
     }
 
+    /// Whether a process of a worker that is still there was ended for its memory, as far as that can be seen. The first process of
+    /// a container may outlive the harness that it started.
+    async fn lacked_memory(&mut self) -> bool {
+        false
+    }
+
     /// Ends the worker and all its descendants, and removes its scratch folder. Doing it twice is
     /// fine.
     async fn stop(&mut self);

@@ -1,12 +1,14 @@
 //! One worker's container.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use bollard::Docker;
 use bollard::container::LogOutput;
 use bollard::errors::Error as DockerError;
-use bollard::query_parameters::{LogsOptions, WaitContainerOptions};
+use bollard::query_parameters::{EventsOptions, LogsOptions, WaitContainerOptions};
 use futures::StreamExt;
 use tokio::sync::watch;
 
@@ -70,6 +72,10 @@ impl StartedWorker for Container {
         })
     }
 
+    async fn lacked_memory(&mut self) -> bool {
+        saw_out_of_memory(&self.docker, &self.id).await
+    }
+
     async fn stop(&mut self) {
         if self.take() {
             remove(&self.docker, &self.id).await;
@@ -129,6 +135,23 @@ async fn attend(docker: &Docker, id: &str, lines: Lines) -> Ended {
         }),
         out_of_memory,
     }
+}
+
+/// The same of a container that still runs, of which its state doesn't tell: Beam's Go boot program stays for 15 s after its harness.
+async fn saw_out_of_memory(docker: &Docker, id: &str) -> bool {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.unwrap_or_default();
+    let options = EventsOptions {
+        since: Some("0".to_owned()),
+        // What has happened, and no waiting for more.
+        until: Some(format!("{}.{:09}", now.as_secs(), now.subsec_nanos())),
+        filters: Some(HashMap::from([
+            ("container".to_owned(), vec![id.to_owned()]),
+            ("event".to_owned(), vec!["oom".to_owned()]),
+        ])),
+    };
+    let mut events = std::pin::pin!(docker.events(Some(options)));
+    matches!(events.next().await, Some(Ok(_)))
 }
 
 /// Whether the kernel ended a process for the container's memory limit.
