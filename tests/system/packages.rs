@@ -8,12 +8,12 @@ use dataflume_tests::{Emulator, Environment, Pipeline, Prepared, Ran, expect};
 use tempfile::TempDir;
 
 /// The pipeline that needs the package `textstats`, in a folder of its own: building packages writes beside the sources.
-struct Packaged {
+pub(crate) struct Packaged {
     sources: TempDir,
 }
 
 impl Packaged {
-    fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         let sources = tempfile::tempdir()?;
         let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/python/packaged");
         fs::create_dir(sources.path().join("textstats"))?;
@@ -30,7 +30,7 @@ impl Packaged {
         Ok(Self { sources })
     }
 
-    fn path(&self, file: &str) -> String {
+    pub(crate) fn path(&self, file: &str) -> String {
         self.sources.path().join(file).display().to_string()
     }
 
@@ -60,7 +60,7 @@ impl Packaged {
 }
 
 /// The file of `textstats` that ends like this.
-fn package(end: &str) -> Result<String> {
+pub(crate) fn package(end: &str) -> Result<String> {
     let files = fs::read_dir(&Prepared::get().packages)?;
     let paths = files
         .flatten()

@@ -16,8 +16,8 @@ const BEAM_VERSION: &str = "2.77.0";
 const PACKAGES: [&str; 2] = ["apache-beam==2.77.0", "pytest"];
 
 /// The same with the clients of Google's services, in an environment of its own: most tests must
-/// not depend on them.
-const PACKAGES_FOR_DATAFLOW: [&str; 2] = ["apache-beam[gcp]==2.77.0", "pytest"];
+/// not depend on them. With `wheel` it builds what a job stages as sources, without any package index.
+const PACKAGES_FOR_DATAFLOW: [&str; 3] = ["apache-beam[gcp]==2.77.0", "pytest", "wheel"];
 
 /// Interpreters to make the environment with, best first.
 const INTERPRETERS: [&str; 2] = ["python3.11", "python3"];
@@ -46,7 +46,8 @@ impl Beam {
 
     /// The one with which jobs are sent to Dataflow.
     pub(crate) fn ensure_for_dataflow() -> anyhow::Result<Self> {
-        let probe = format!("{PROBE}; m.version('google-cloud-dataflow-client')");
+        let probe =
+            format!("{PROBE}; m.version('google-cloud-dataflow-client'); m.version('wheel')");
         Self::ensure_in("py311-gcp", &probe, &PACKAGES_FOR_DATAFLOW)
     }
 

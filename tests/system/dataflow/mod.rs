@@ -1,6 +1,7 @@
 //! Programs that are written for Dataflow run unchanged under `dataflume exec`: nothing on their command lines names the emulator.
 
 mod multimaps;
+mod staged;
 mod word_counts;
 
 use std::path::PathBuf;
