@@ -29,6 +29,8 @@ import generate
 # Seconds that a pipeline may take; some never end on the reference.
 REFERENCE_LIMIT = 10
 LIMIT = 240
+# What BundleBasedDirectRunner makes of "Monitor task detected a pipeline stall".
+STALL = 'exceptions must derive from BaseException'
 
 
 def main():
@@ -87,7 +89,9 @@ def run(description, name, runner, options, limit):
   try:
     with beam.Pipeline(runner=runner, options=PipelineOptions(options)) as pipeline:
       build.build(pipeline, description, key)
-  except Exception:  # pylint: disable=broad-except
+  except Exception as error:  # pylint: disable=broad-except
+    if STALL in str(error):
+      return explained.Stalled(map(explained.normal, dofns.Seen.results.pop(key, [])))
     return collections.Counter(['error: ' + traceback.format_exc()[-2000:]])
   finally:
     signal.alarm(0)
