@@ -78,11 +78,7 @@ impl Engine {
         };
         let workers = self.workers.values();
         let workers = workers.filter(|worker| worker.environment == environment);
-        let has_its_share = |id: &&BundleId| {
-            let running = self.bundles.get(id);
-            running
-                .is_some_and(|running| running.bundle.stage == stage && running.started == self.now)
-        };
+        let has_its_share = |id: &&BundleId| self.just_started(id, stage);
         workers
             .map(|worker| {
                 worker
@@ -149,19 +145,45 @@ impl Engine {
             Role::Elements => DIVISIBLE,
             _ => 1,
         };
+        let workers = match (node.redistributed, node.role) {
+            (true, Role::Elements) => self.workers_without_share(stage),
+            _ => 1,
+        };
+        let at_least = |worth_sharing: u64, total: u64| match workers {
+            0 | 1 => worth_sharing,
+            workers => worth_sharing.min(total.div_ceil(workers)),
+        };
         Limits {
             elements: totals
                 .elements
                 .div_ceil(share)
-                .max(WORTH_SHARING_ELEMENTS * worth)
+                .max(at_least(WORTH_SHARING_ELEMENTS * worth, totals.elements))
                 .min(self.config.max_bundle_elements),
             bytes: totals
                 .bytes
                 .div_ceil(share)
-                .max(WORTH_SHARING_BYTES * worth)
+                .max(at_least(WORTH_SHARING_BYTES * worth, totals.bytes))
                 .min(self.config.max_bundle_bytes),
             pieces,
         }
+    }
+
+    /// Workers that could start on a stage at once, and have not just done so. What its user had redistributed is shared among
+    /// them however little it is: a worker, other than a slot, is a processor.
+    fn workers_without_share(&self, stage: StageId) -> u64 {
+        let environment = self.topology.node(stage).environment;
+        let workers = self.workers.values();
+        let free = workers.filter(|worker| {
+            Some(worker.environment) == environment
+                && worker.free_slots() > 0
+                && !worker.running.iter().any(|id| self.just_started(id, stage))
+        });
+        free.count() as u64
+    }
+
+    fn just_started(&self, bundle: &BundleId, stage: StageId) -> bool {
+        let running = self.bundles.get(bundle);
+        running.is_some_and(|running| running.bundle.stage == stage && running.started == self.now)
     }
 
     fn truncations(&mut self, stage: StageId) -> Option<Work> {

@@ -37,6 +37,8 @@ pub(crate) struct Node {
     pub(crate) downstream: Vec<StageId>,
     pub(crate) splittable: bool,
     pub(crate) unbounded: bool,
+    /// All its input was redistributed: the user asks for it to be processed in parallel.
+    pub(crate) redistributed: bool,
     /// How far elements of the main input may be behind the watermark.
     pub(crate) allowed_lateness_ms: i64,
     /// Splittable, and its SDK can truncate restrictions.
@@ -62,7 +64,9 @@ impl Topology {
                 let (role, environment, splittable, unbounded) = match &stage.kind {
                     StageKind::Impulse => (Role::Impulse, None, false, false),
                     StageKind::TestStream(_) => (Role::TestStream, None, false, false),
-                    StageKind::Identity => (Role::Elements, None, false, false),
+                    StageKind::Redistribute | StageKind::Identity => {
+                        (Role::Elements, None, false, false)
+                    }
                     StageKind::GroupByKey(group) if group.at_end_of_input => {
                         (Role::GroupAtEnd, None, false, false)
                     }
@@ -99,6 +103,10 @@ impl Topology {
                     downstream: Vec::new(),
                     splittable,
                     unbounded,
+                    redistributed: stage.inputs.iter().all(|id| {
+                        let producer = plan.stage(plan.pcollection(*id).producer);
+                        matches!(producer.kind, StageKind::Redistribute)
+                    }),
                     allowed_lateness_ms: stage
                         .inputs
                         .first()

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Pair, chain};
-use dataflume_engine::{Action, BundleFailure, Input, JobOutcome, Work};
+use dataflume_engine::{Action, BundleFailure, Input, JobOutcome};
 use dataflume_model::ids::WorkerId;
 
 #[test]
@@ -141,25 +141,6 @@ fn an_empty_pipeline_is_done_at_once() {
     let mut pair = Pair::new(&chain(0));
     pair.finish_impulse(0);
     assert_eq!(pair.outcome(), Some(JobOutcome::Done));
-}
-
-#[test]
-fn idle_slots_share_what_waits() {
-    let mut pair = Pair::new(&chain(1));
-    pair.join(1, 2);
-    pair.join(2, 2);
-    pair.finish_impulse(40);
-    let sizes: Vec<usize> = (0..4)
-        .map(|_| match pair.take_bundle().work {
-            Work::Elements(pieces) => pieces.len(),
-            other => panic!("{other:?}"),
-        })
-        .collect();
-    assert_eq!(sizes.iter().sum::<usize>(), 40);
-    assert!(
-        sizes.iter().all(|size| (8..=12).contains(size)),
-        "{sizes:?}"
-    );
 }
 
 #[test]

@@ -145,6 +145,7 @@ impl Builder<'_> {
                 payload: payload.clone(),
             }),
             NodeKind::GroupByKey => self.group_by_key(id, head),
+            NodeKind::Redistribute => StageKind::Redistribute,
             NodeKind::Identity | NodeKind::Flatten | NodeKind::Refused => StageKind::Identity,
             NodeKind::Sdk => {
                 let environment = self.environment(&head.environment);

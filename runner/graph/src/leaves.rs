@@ -122,7 +122,7 @@ impl<'a> Walk<'a> {
             | composites::REDISTRIBUTE_ARBITRARILY
                 if self.passes_through(transform) =>
             {
-                self.push(id, transform, NodeKind::Identity);
+                self.push(id, transform, NodeKind::Redistribute);
             }
             composites::COMBINE_PER_KEY if self.is_lifted(id, transform) => {
                 let node = Node::new(id, transform, NodeKind::Sdk);

@@ -35,6 +35,8 @@ pub(crate) enum NodeKind {
     Impulse,
     TestStream(TestStreamPayload),
     GroupByKey,
+    /// Reshuffle and the like: hands its input on as it is.
+    Redistribute,
     Identity,
     /// Dissolves, or becomes an SDK node during fusion.
     Flatten,

@@ -81,8 +81,11 @@ pub enum StageKind {
     /// Groups values by key and window, on the runner. Input coder is `KV<K, V>`, output coder
     /// `KV<K, Iterable<V>>`.
     GroupByKey(GroupByKey),
-    /// Passes its input through unchanged and breaks fusion, on the runner (Reshuffle,
-    /// Redistribute, and a flatten whose output needs a PCollection of its own).
+    /// Passes its input through unchanged, breaks fusion, and lets what follows run in parallel, on the
+    /// runner (Reshuffle, Redistribute).
+    Redistribute,
+    /// Passes its input through unchanged, on the runner (a flatten whose output needs a PCollection of
+    /// its own).
     Identity,
     /// Fused transforms that run in an SDK harness.
     Executable(Box<ExecutableStage>),

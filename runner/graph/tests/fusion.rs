@@ -19,6 +19,7 @@ fn stages(plan: &Plan) -> String {
             StageKind::TestStream(_) => "test stream".to_owned(),
             StageKind::GroupByKey(group) if group.at_end_of_input => "group at end".to_owned(),
             StageKind::GroupByKey(_) => "group".to_owned(),
+            StageKind::Redistribute => "redistribute".to_owned(),
             StageKind::Identity => "identity".to_owned(),
             StageKind::Executable(executable) => plan.environments[executable.environment.index()]
                 .name
@@ -420,7 +421,7 @@ fn reshuffles_pass_through_on_the_runner_unless_coders_differ() {
         &expect![[r#"
         impulse: start () -> start.out
         python: a (start.out) -> a.out
-        identity: shuffle (a.out) -> shuffle.out
+        redistribute: shuffle (a.out) -> shuffle.out
         python: part + after (shuffle.out) -> "#]],
     );
 }

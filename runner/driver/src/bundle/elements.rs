@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use dataflume_engine::{DataHandle, PendingData};
+use dataflume_model::coder::CoderError;
 use dataflume_model::time::{EventTime, ProcessingTime};
 use dataflume_model::windowed::WindowedCodec;
 
@@ -96,22 +97,75 @@ fn divide_piece(
             tail.push(chunk);
             continue;
         }
-        let mut end = chunk.len();
-        for element in codec.iter(&chunk) {
-            let element = element.map_err(|error| error.to_string())?;
-            if left == 0 {
-                end = element.range().start;
-                break;
-            }
-            left -= 1;
-        }
-        head.push(chunk.slice(..end));
-        if end < chunk.len() {
-            tail.push(chunk.slice(end..));
+        let mut chunk = chunk;
+        let (first, count) = take(codec, &mut chunk, left).map_err(|error| error.to_string())?;
+        left -= count;
+        head.push(first);
+        if !chunk.is_empty() {
+            tail.push(chunk);
         }
     }
     let head = piece(data, codec, head, &whole.handle)?;
     Ok((head, piece(data, codec, tail, &whole.handle)?))
+}
+
+/// Takes up to so many elements off the front of a chunk, and tells how many.
+fn take(codec: &WindowedCodec, chunk: &mut Bytes, most: u64) -> Result<(Bytes, u64), CoderError> {
+    let mut count = 0;
+    let mut end = chunk.len();
+    for element in codec.iter(chunk) {
+        let element = element?;
+        if count == most {
+            end = element.range().start;
+            break;
+        }
+        count += 1;
+    }
+    Ok((chunk.split_to(end), count))
+}
+
+/// Elements in parts of the same number, in their order.
+pub(crate) struct Spread {
+    each: u64,
+    parts: Vec<Vec<Bytes>>,
+    /// How many more the last part takes.
+    room: u64,
+}
+
+impl Spread {
+    /// With so many elements in each part, and at least one.
+    pub(crate) fn new(each: u64) -> Self {
+        Self {
+            each: each.max(1),
+            parts: Vec::new(),
+            room: 0,
+        }
+    }
+
+    /// Takes whole elements.
+    pub(crate) fn push(
+        &mut self,
+        codec: &WindowedCodec,
+        mut chunk: Bytes,
+    ) -> Result<(), CoderError> {
+        while !chunk.is_empty() {
+            if self.room == 0 {
+                self.parts.push(Vec::new());
+                self.room = self.each;
+            }
+            let (head, count) = take(codec, &mut chunk, self.room)?;
+            self.room -= count;
+            if let Some(part) = self.parts.last_mut() {
+                part.push(head);
+            }
+        }
+        Ok(())
+    }
+
+    /// The parts; the last may hold less.
+    pub(crate) fn finish(self) -> Vec<Vec<Bytes>> {
+        self.parts
+    }
 }
 
 #[cfg(test)]
@@ -184,6 +238,33 @@ mod tests {
             assert_eq!(values(&data, &before), all[..at]);
             assert_eq!(values(&data, &after), all[at..]);
         }
+    }
+
+    #[test]
+    fn elements_are_spread_in_order_over_parts_of_one_size() {
+        let data = [chunk(0..3), chunk(3..5), chunk(5..10)];
+        let parts_of = |each| {
+            let mut spread = Spread::new(each);
+            for chunk in &data {
+                spread.push(&codec(), chunk.clone()).unwrap();
+            }
+            let values = |chunk: &Bytes| -> Vec<u8> {
+                let codec = codec();
+                let values = codec.iter(chunk).map(|element| element.unwrap().value()[0]);
+                values.collect()
+            };
+            let parts = spread.finish();
+            let parts = parts
+                .iter()
+                .map(|part| part.iter().flat_map(values).collect());
+            parts.collect::<Vec<Vec<u8>>>()
+        };
+        assert_eq!(
+            parts_of(4),
+            [vec![0, 1, 2, 3], vec![4, 5, 6, 7], vec![8, 9]]
+        );
+        assert_eq!(parts_of(0).len(), 10);
+        assert_eq!(parts_of(100), [(0..10).collect::<Vec<u8>>()]);
     }
 
     #[test]

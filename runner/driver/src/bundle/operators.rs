@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dataflume_engine::{Bundle, BundleFailure, Work};
+use dataflume_engine::{Bundle, BundleFailure, PendingData, Work};
 use dataflume_graph::plan::{Stage, StageKind, TestStream};
 use dataflume_model::coder::{Coder, CoderError};
 use dataflume_model::ids::PCollectionId;
@@ -12,10 +12,15 @@ use dataflume_model::time::EventTime;
 use dataflume_model::window::Window;
 use dataflume_proto::pipeline::test_stream_payload::event::Event;
 
-use super::{BundleContext, Staged, broken, data_failure};
+use super::{BundleContext, Staged, broken, data_failure, elements};
 use crate::data::DataError;
 use crate::data::cut::OutputCutter;
 use crate::sdk::is_go;
+
+/// More elements than this are worth a cut by themselves.
+const MAX_SPREAD_ELEMENTS: u64 = 1024;
+/// As many pieces become of fewer.
+const SPREAD_PIECES: u64 = 32;
 
 /// Executes a bundle on a thread that may block: it reads and writes data, and nothing else.
 pub(crate) async fn execute(
@@ -36,15 +41,10 @@ fn run(context: &BundleContext, bundle: &Bundle) -> Result<Box<Staged>, BundleFa
         (StageKind::TestStream(stream), Work::TestStreamEvent(index)) => {
             test_stream(context, stage, stream, *index)
         }
-        (StageKind::Identity, Work::Elements(_)) => {
-            let mut cutter = context.cutter(output(stage)?);
-            for chunk in chunks(context, bundle) {
-                cutter
-                    .push(chunk.map_err(data_failure)?)
-                    .map_err(data_failure)?;
-            }
-            finish(context, [cutter])
+        (StageKind::Redistribute, Work::Elements(pieces)) => {
+            redistribute(context, stage, bundle, pieces)
         }
+        (StageKind::Identity, Work::Elements(_)) => pass(context, stage, bundle),
         (StageKind::GroupByKey(group), Work::Elements(_)) if group.at_end_of_input => {
             super::grouping::at_end(context, stage, group, bundle)
         }
@@ -56,6 +56,51 @@ fn run(context: &BundleContext, bundle: &Bundle) -> Result<Box<Staged>, BundleFa
             &format!("can't execute {work:?} on the runner"),
         )),
     }
+}
+
+/// Passes elements on as they are.
+fn pass(
+    context: &BundleContext,
+    stage: &Stage,
+    bundle: &Bundle,
+) -> Result<Box<Staged>, BundleFailure> {
+    let mut cutter = context.cutter(output(stage)?);
+    for chunk in chunks(context, bundle) {
+        cutter
+            .push(chunk.map_err(data_failure)?)
+            .map_err(data_failure)?;
+    }
+    finish(context, [cutter])
+}
+
+/// Passes elements on. A few become many pieces, so that each can go to another worker: that they are few
+/// says nothing of how long each takes.
+fn redistribute(
+    context: &BundleContext,
+    stage: &Stage,
+    bundle: &Bundle,
+    pieces: &[PendingData],
+) -> Result<Box<Staged>, BundleFailure> {
+    let elements: u64 = pieces.iter().map(|piece| piece.handle.elements).sum();
+    if elements > MAX_SPREAD_ELEMENTS {
+        return pass(context, stage, bundle);
+    }
+    let output = output(stage)?;
+    let mut parts = elements::Spread::new(elements.div_ceil(SPREAD_PIECES));
+    let codec = context.codec(output);
+    for chunk in chunks(context, bundle) {
+        let chunk = chunk.map_err(data_failure)?;
+        parts.push(&codec, chunk).map_err(data_failure)?;
+    }
+    let cutters = parts.finish().into_iter().map(|part| {
+        let mut cutter = context.cutter(output);
+        for chunk in part {
+            cutter.push(chunk)?;
+        }
+        Ok(cutter)
+    });
+    let cutters: Result<Vec<OutputCutter>, DataError> = cutters.collect();
+    finish(context, cutters.map_err(data_failure)?)
 }
 
 /// The stage's only output.

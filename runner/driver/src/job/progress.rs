@@ -87,7 +87,10 @@ impl Watch {
     pub(super) fn new(plan: &Plan, meter: Meter) -> Self {
         let stages = plan.stages.iter().map(|stage| Stage {
             name: stage.name.clone(),
-            shuffles: matches!(stage.kind, StageKind::GroupByKey(_) | StageKind::Identity),
+            shuffles: matches!(
+                stage.kind,
+                StageKind::GroupByKey(_) | StageKind::Redistribute
+            ),
             started: None,
             ended: None,
             processed: 0,

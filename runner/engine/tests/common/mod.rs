@@ -100,6 +100,7 @@ impl Pair {
         self.finish(bundle.id, pieces);
     }
 
+    #[allow(dead_code, reason = "not every test runs to the end")]
     pub(crate) fn outcome(&self) -> Option<JobOutcome> {
         match self.actions.last() {
             Some(Action::Finish(outcome)) => Some(outcome.clone()),

@@ -57,7 +57,14 @@ fn stage(plan: &mut Plan, rng: &mut Rng) {
     let outputs = 1 + rng.below(2) as usize;
     let environment = EnvironmentId(rng.below(u64::from(ENVIRONMENTS)) as u32);
     match rng.below(8) {
-        0 => add(plan, StageKind::Identity, inputs, Vec::new(), 1),
+        0 => {
+            let kind = if rng.one_in(2) {
+                StageKind::Redistribute
+            } else {
+                StageKind::Identity
+            };
+            add(plan, kind, inputs, Vec::new(), 1)
+        }
         1 => add(plan, group(true), inputs, Vec::new(), 1),
         2 => add(plan, group(false), inputs, Vec::new(), 1),
         3 | 4 => {

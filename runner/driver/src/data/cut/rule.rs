@@ -94,7 +94,10 @@ impl ConsumerRule {
             StageKind::Executable(executable) => {
                 (executable.keyed.is_some(), executable.splittable.is_some())
             }
-            StageKind::Impulse | StageKind::TestStream(_) | StageKind::Identity => (false, false),
+            StageKind::Impulse
+            | StageKind::TestStream(_)
+            | StageKind::Redistribute
+            | StageKind::Identity => (false, false),
         };
         Self {
             stage: stage.id,
