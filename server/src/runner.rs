@@ -22,6 +22,7 @@ use dataflume_proto::pipeline::Pipeline;
 use dataflume_proto::urn::environments;
 use futures::future::BoxFuture;
 use prost_types::Struct;
+use tokio_util::task::TaskTracker;
 use tracing::debug;
 
 use control::Control;
@@ -62,6 +63,8 @@ pub struct PipelineRunner {
     instance: Arc<Instance>,
     warm_pythons: Arc<WarmPythons>,
     options: RunnerOptions,
+    /// Workers whose processes outlive their jobs by a moment.
+    afterwards: TaskTracker,
 }
 
 impl PipelineRunner {
@@ -76,6 +79,7 @@ impl PipelineRunner {
             instance,
             warm_pythons,
             options,
+            afterwards: TaskTracker::new(),
         }
     }
 
@@ -105,6 +109,7 @@ impl PipelineRunner {
             },
             environments,
             instance: self.instance.clone(),
+            afterwards: self.afterwards.clone(),
         };
         let listener = Arc::new(Listener {
             job_id: job.id.clone(),
@@ -258,7 +263,10 @@ impl JobRunner for PipelineRunner {
     }
 
     fn shutdown(&self) -> BoxFuture<'_, ()> {
-        Box::pin(self.warm_pythons.shutdown())
+        Box::pin(async {
+            self.afterwards.close();
+            tokio::join!(self.afterwards.wait(), self.warm_pythons.shutdown());
+        })
     }
 }
 

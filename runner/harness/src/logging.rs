@@ -71,6 +71,7 @@ impl BeamFnLogging for LoggingService {
                     }
                 }
             }
+            worker.said_all.cancel();
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(control))))
     }

@@ -119,6 +119,8 @@ pub(crate) struct WorkerState {
     /// Set when the worker is lost or told to end; never reset.
     pub(crate) closed: CancellationToken,
     pub(crate) closed_because: OnceLock<String>,
+    /// Set when the worker has ended its logging stream.
+    pub(crate) said_all: CancellationToken,
     pub(crate) data_out: mpsc::Sender<Elements>,
     /// Taken by the one data stream.
     pub(crate) data_queue: Mutex<Option<mpsc::Receiver<Elements>>>,
@@ -162,6 +164,7 @@ impl WorkerState {
             connected: CancellationToken::new(),
             closed: CancellationToken::new(),
             closed_because: OnceLock::new(),
+            said_all: CancellationToken::new(),
             data_out,
             data_queue: Mutex::new(Some(data_queue)),
             descriptors: Mutex::default(),

@@ -194,6 +194,13 @@ impl Worker {
         self.guard.state.close(reason);
     }
 
+    /// Resolves when a worker that was told to end has nothing left to do but to end its process: when it has ended its
+    /// logging stream, which SDKs do last of all, behind the teardown of their DoFns. Not every worker opens one.
+    pub async fn has_left(&self) {
+        self.guard.state.closed.cancelled().await;
+        self.guard.state.said_all.cancelled().await;
+    }
+
     async fn control(
         &self,
         request: instruction_request::Request,

@@ -227,6 +227,31 @@ async fn log_entries_reach_the_jobs_sink() {
 }
 
 #[tokio::test]
+async fn a_worker_that_was_let_go_has_left_when_it_has_ended_its_logging() {
+    let server = TestServer::start().await;
+    let (worker, sdk) = server.worker("w").await;
+    let (entries, stream) = mpsc::channel::<log_entry::List>(1);
+    let logging = BeamFnLoggingClient::new(sdk.sdk.channel.clone())
+        .logging(sdk.sdk.request(ReceiverStream::new(stream)))
+        .await
+        .unwrap();
+    let left = worker.has_left();
+    tokio::pin!(left);
+    assert!(
+        futures::poll!(&mut left).is_pending(),
+        "nobody told it to end"
+    );
+    worker.shutdown("the job is done");
+    assert!(
+        futures::poll!(&mut left).is_pending(),
+        "it still tears down"
+    );
+    drop(entries);
+    step("the worker's leaving", left).await;
+    drop(logging);
+}
+
+#[tokio::test]
 async fn a_workers_status_is_asked_over_its_stream() {
     let server = TestServer::start().await;
     let (worker, sdk) = server.worker("w").await;

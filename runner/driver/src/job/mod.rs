@@ -22,6 +22,7 @@ use dataflume_harness::{ArtifactSource, FnApi};
 use dataflume_proto::fn_execution::ProvisionInfo;
 use dataflume_proto::pipeline::{ArtifactInformation, MonitoringInfo};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::task::TaskTracker;
 
 pub use listener::{Importance, JobListener, WorkersPhase};
 pub use progress::{RunningBundle, StageProgress};
@@ -47,6 +48,8 @@ pub struct JobSpec {
     pub environments: Vec<EnvironmentSpec>,
     /// The running emulator: the job's temporary files are below its folder.
     pub instance: Arc<Instance>,
+    /// Sees workers off whose processes end after the job has: whoever runs jobs waits for it in the end.
+    pub afterwards: TaskTracker,
 }
 
 /// The workers of one environment.

@@ -222,13 +222,6 @@ impl Run {
         self.listener.workers(WorkersPhase::Stopping);
         self.workers.stop(ending).await;
         self.listener.workers(WorkersPhase::Stopped);
-        let scratch = self.spec.instance.job_scratch(&self.spec.id);
-        if let Err(error) = std::fs::remove_dir_all(&scratch)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            let text = format!("could not remove {}: {error}", scratch.display());
-            self.listener.message(Importance::Warning, text);
-        }
     }
 
     /// What was committed is finalized while there are workers, unless that takes too long.

@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::run::Report;
 use super::usage::Meter;
-use super::{JobListener, JobSpec};
+use super::{Importance, JobListener, JobSpec};
 use crate::sdk::is_go;
 
 /// How long a worker whose connection broke is given to say why, by ending.
@@ -48,6 +48,16 @@ struct Context {
     reports: mpsc::UnboundedSender<Report>,
     ready_timeout: Duration,
     meter: Meter,
+    /// Workers that have done all their work, until their processes are gone.
+    leaving: TaskTracker,
+}
+
+/// How far a worker is at its end.
+enum Left {
+    /// Its process has yet to be ended, if it is still there.
+    Behind,
+    /// Its process ends by itself, with nothing left to do.
+    Leaving,
 }
 
 /// Why a worker never became ready.
@@ -75,6 +85,7 @@ impl Workers {
                 reports,
                 ready_timeout,
                 meter,
+                leaving: TaskTracker::new(),
             }),
             tasks: TaskTracker::new(),
             next: 0,
@@ -123,20 +134,41 @@ impl Workers {
         }
     }
 
-    /// Ends every worker and waits until nothing of them is left.
+    /// Ends every worker and waits until none does anything more. Processes that are about to end by themselves,
+    /// and the job's temporary files, are gone a little later: a JVM takes a second.
     pub(super) async fn stop(&mut self, ending: Ending) {
         for (_, stop) in self.stops.drain() {
             stop.send(ending).ok();
         }
         self.tasks.close();
         self.tasks.wait().await;
-        for environment in &self.context.spec.environments {
-            environment.pool.shutdown().await;
+        self.context.leaving.close();
+        let context = self.context.clone();
+        if context.leaving.is_empty() {
+            context.clean_up().await;
+        } else {
+            let rest = async move { context.clean_up().await };
+            self.context.spec.afterwards.spawn(rest);
         }
     }
 }
 
 impl Context {
+    /// When nothing of the job's workers is left, nothing of what they had is.
+    async fn clean_up(&self) {
+        self.leaving.wait().await;
+        for environment in &self.spec.environments {
+            environment.pool.shutdown().await;
+        }
+        let scratch = self.spec.instance.job_scratch(&self.spec.id);
+        if let Err(error) = tokio::fs::remove_dir_all(&scratch).await
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            let text = format!("could not remove {}: {error}", scratch.display());
+            self.listener.message(Importance::Warning, text);
+        }
+    }
+
     /// A worker's whole life. `Ok` says why it ended after it was ready.
     async fn live(
         &self,
@@ -196,17 +228,28 @@ impl Context {
             ))),
             _ = &mut stopped => Err(passing("the job ended".to_owned())),
         };
-        let ended = match ready {
-            Ok(handle) => Ok(self
-                .serve(worker, environment, handle, started.as_mut(), stopped)
-                .await),
+        let handle = match ready {
+            Ok(handle) => handle,
             Err(failure) => {
                 connection.fail(&failure.reason);
-                Err(failure)
+                started.stop().await;
+                return Err(failure);
             }
         };
-        started.stop().await;
-        ended
+        let (ended, left) = self
+            .serve(worker, environment, handle, started.as_mut(), stopped)
+            .await;
+        match left {
+            Left::Behind => started.stop().await,
+            Left::Leaving => {
+                self.leaving.spawn(async move {
+                    started.finish(TEARDOWN).await;
+                    started.stop().await;
+                    drop(connection);
+                });
+            }
+        }
+        Ok(ended)
     }
 
     async fn serve(
@@ -216,14 +259,15 @@ impl Context {
         handle: Worker,
         started: &mut dyn StartedWorker,
         stopped: oneshot::Receiver<Ending>,
-    ) -> Ended {
+    ) -> (Ended, Left) {
         let report = Report::WorkerReady {
             worker,
             environment,
             handle: handle.clone(),
         };
         self.reports.send(report).ok();
-        tokio::select! {
+        let mut left = Left::Behind;
+        let ended = tokio::select! {
             reason = handle.closed() => {
                 match tokio::time::timeout(LAST_WORDS, started.exited()).await {
                     Ok(ended) => ended,
@@ -247,11 +291,15 @@ impl Context {
                 let proto = &self.spec.plan.environments[environment.index()].proto;
                 // A worker of Go's stays until it is told to go, with nothing left to do.
                 if ending == Ok(Ending::InPeace) && !is_go(proto) {
-                    started.finish(TEARDOWN).await;
+                    tokio::select! {
+                        () = started.finish(TEARDOWN) => {}
+                        () = handle.has_left() => left = Left::Leaving,
+                    }
                 }
                 gone(reason)
             }
-        }
+        };
+        (ended, left)
     }
 }
 
