@@ -2,6 +2,7 @@
 
 mod control;
 mod listener;
+mod memory;
 mod worker_logs;
 
 pub use worker_logs::WORKER_LOGS_TARGET;
@@ -134,10 +135,9 @@ impl PipelineRunner {
     ) -> Result<EnvironmentSpec, String> {
         let mut context = pool_context(&self.instance, job.id.clone(), &self.options);
         context.warm_pythons = Some(self.warm_pythons.clone());
-        context.memory_limit_bytes = job
-            .workers
-            .memory_bytes
-            .or(self.options.worker_memory_bytes);
+        let limit_bytes = job.workers.memory_bytes;
+        let limit_bytes = limit_bytes.or(self.options.worker_memory_bytes);
+        context.memory_limit_bytes = memory::limit(&environment.proto, limit_bytes)?;
         let pool = pool_for(&environment.proto, self.options.workers, context)
             .map_err(|error| error.to_string())?;
         let staged = job.artifacts.get(&environment.name);

@@ -249,6 +249,20 @@ async fn every_bad_request_is_answered_with_its_error() {
             "INVALID_ARGUMENT",
         ),
         (
+            put.clone(),
+            existing.clone(),
+            json!({"requestedState": "JOB_STATE_PAUSED"}).to_string(),
+            400,
+            "INVALID_ARGUMENT",
+        ),
+        (
+            put.clone(),
+            format!("{existing}?updateMask=runtimeUpdatableParams.workerUtilizationHint"),
+            json!({"runtimeUpdatableParams": {"workerUtilizationHint": 0.5}}).to_string(),
+            400,
+            "FAILED_PRECONDITION",
+        ),
+        (
             put,
             format!("{existing}?updateMask=runtime_updatable_params.max_num_workers"),
             "{}".into(),

@@ -211,6 +211,30 @@ async fn objects_outlive_the_server() {
 }
 
 #[tokio::test]
+async fn an_upload_that_was_not_finished_does_not_outlive_the_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = ServerOptions::new(0, DataLocation::Folder(folder.path().to_owned()));
+    let first = Gcs::with(options.clone()).await;
+    let session = first.session("name=big").await;
+    let begun = first
+        .put_to(&session)
+        .header("content-range", "bytes 0-3/8");
+    let begun = send(begun.body("0123")).await;
+    assert_eq!(begun.status().as_u16(), 308);
+    let old = format!("http://{}", first.server.endpoint());
+    first.server.shutdown().await;
+    let second = Gcs::with(options).await;
+    let session = session.replace(&old, &second.url(""));
+    let resumed = second
+        .put_to(&session)
+        .header("content-range", "bytes 4-7/8");
+    let resumed = send(resumed.body("4567")).await;
+    // What makes every client begin anew.
+    assert_eq!(resumed.status().as_u16(), 404);
+    assert!(second.names().await.is_empty());
+}
+
+#[tokio::test]
 async fn other_apis_read_the_same_objects() {
     let gcs = Gcs::start().await;
     gcs.put("job%2Fpipeline.pb", "proto").await;

@@ -15,10 +15,14 @@ const SCRIPT: &str = r#"ip link set lo up
 status=$?
 echo "== counters"
 cat /proc/net/snmp /proc/net/snmp6
+echo "== end of counters"
 exit $status"#;
 
 /// Where the counters begin in what is written.
 const COUNTERS: &str = "== counters\n";
+
+/// Where they end: what was written as an error follows.
+const END: &str = "== end of counters\n";
 
 /// What to make a network with, as any user.
 const UNSHARE: [&str; 4] = ["unshare", "--user", "--map-root-user", "--net"];
@@ -63,7 +67,10 @@ impl Alone {
         }
         let start = finished.output.find(COUNTERS);
         let start = start.with_context(|| format!("no counters in:\n{}", finished.output))?;
-        let counters = finished.output.split_off(start);
+        let end = finished.output.find(END);
+        let end = end.with_context(|| format!("no end of counters in:\n{}", finished.output))?;
+        let counters = finished.output[start..end].to_owned();
+        finished.output.replace_range(start..end + END.len(), "");
         let left = left(&counters);
         ensure!(
             left.is_empty(),

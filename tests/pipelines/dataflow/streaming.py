@@ -48,6 +48,19 @@ def watermarks(result):
       if metric['name']['name'].endswith('windmill-data-watermark') and metric['scalar'] > 0]
 
 
+def at_work(result):
+  """The workers that have something of a stage in hand; looked at until there are any."""
+  deadline = time.monotonic() + 60
+  while time.monotonic() < deadline:
+    for stage in get(result, 'executionDetails')['stages']:
+      details = get(result, f'stages/{stage["stageId"]}/executionDetails')
+      # What has no worker's name is done by the emulator itself.
+      names = {worker['workerName'] for worker in details['workers'] if worker['workItems']} - {'runner'}
+      if names:
+        return sorted(names)
+  return []
+
+
 def main():
   how, *rest = sys.argv[1:]
   pipeline = beam.Pipeline(options=PipelineOptions(rest, streaming=True))
@@ -69,6 +82,7 @@ def main():
   while len(written()) < 5 and time.monotonic() < deadline:
     time.sleep(0.2)
   ages = watermarks(result)
+  names = at_work(result)
   running = [
       stage for stage in get(result, 'executionDetails')['stages']
       if stage['state'] == 'EXECUTION_STATE_RUNNING']
@@ -86,6 +100,7 @@ def main():
   lines = written()
   print(f'state {result.state} taken {count} written {len(lines)} different {len(set(lines))}')
   print(f'watermarks {len(ages)} within {max(ages):.0f} s stages {len(running)}')
+  print('at work', *names)
 
 
 if __name__ == '__main__':

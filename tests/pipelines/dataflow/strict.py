@@ -64,7 +64,7 @@ def run(name, function):
   return result.job_id()
 
 
-def check(job_id):
+def check(job_id, ended, of_stages):
   job = '/locations/' + LOCATION + '/jobs/' + job_id
   for view in ('JOB_VIEW_SUMMARY', 'JOB_VIEW_ALL', 'JOB_VIEW_DESCRIPTION'):
     parse(get(job + '?view=' + view), dataflow.Job)
@@ -77,7 +77,11 @@ def check(job_id):
   for stage in details['stages']:
     path = job + '/stages/' + stage['stageId'] + '/executionDetails'
     parse(get(path), dataflow.StageExecutionDetails)
+    if stage['state'] == 'EXECUTION_STATE_SUCCEEDED':
+      assert stage['startTime'] <= stage['endTime'] and stage['progress']['currentProgress'] == 1, stage
   assert messages['jobMessages'] and metrics['metrics'] and details['stages']
+  assert get(job)['currentState'] == ended
+  assert of_stages <= {stage['state'] for stage in details['stages']}, details
 
 
 def check_error():
@@ -91,8 +95,10 @@ def check_error():
 
 
 def main():
-  for job_id in (run('good', lambda element: element), run('bad', lambda element: 1 // 0)):
-    check(job_id)
+  good = run('good', lambda element: element)
+  check(good, 'JOB_STATE_DONE', {'EXECUTION_STATE_SUCCEEDED'})
+  bad = run('bad', lambda element: 1 // 0)
+  check(bad, 'JOB_STATE_FAILED', {'EXECUTION_STATE_SUCCEEDED', 'EXECUTION_STATE_FAILED', 'EXECUTION_STATE_NOT_STARTED'})
   for path in ('/locations/' + LOCATION + '/jobs', '/jobs', '/jobs:aggregated'):
     for query in ('', '?view=JOB_VIEW_ALL', '?pageSize=1'):
       parse(get(path + query), dataflow.ListJobsResponse)

@@ -29,6 +29,7 @@ fn exec(script: &str) -> Result<Finished> {
         .command()
         .args(["exec", "--workers", "process", "--", "sh", "-ec", script])
         .env("DATAFLUME_PYTHON", &prepared.python_for_dataflow)
+        .env("DATAFLUME", emulator_program())
         .env("PYTHON", &prepared.python_for_dataflow)
         .env("PROGRAMS", program(""))
         // A start-up hook of the user's own, which has to be run behind the emulator's.
@@ -78,6 +79,9 @@ fn stream(how: &str) -> Result<Vec<String>> {
     let [count, seconds, stages] =
         [1, 3, 6].map(|index| watermarks[index].parse().unwrap_or(0_u32));
     ensure!(count > 0 && seconds < 60 && stages > 0, "{watermarks:?}");
+    let at_work = words("at work ")?;
+    let worker = at_work.last().context("no worker")?;
+    ensure!(worker.ends_with("-harness-0"), "{at_work:?}");
     words("state ")
 }
 
@@ -126,6 +130,50 @@ fn a_worker_that_takes_more_memory_than_its_machine_has_is_ended_and_told_of() -
         "message JOB_MESSAGE_ERROR",
     ] {
         ensure!(output.contains(line), "no {line:?} in:\n{output}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_worker_may_take_the_memory_that_the_pipeline_says_it_needs() -> Result<()> {
+    let job = format!(
+        "$PYTHON $PROGRAMS/out_of_memory.py {PLACE} --machine_type=f1-micro --resource_hints=min_ram=3GB"
+    );
+    let finished = exec(&job)?;
+    let output = &finished.output;
+    ensure!(
+        output.lines().any(|line| line == "state JOB_STATE_DONE"),
+        "{output}"
+    );
+    ensure!(!output.contains("message "), "{output}");
+    Ok(())
+}
+
+#[test]
+fn a_job_of_two_sdks() -> Result<()> {
+    let finished = exec(&format!(
+        "folder=$(mktemp -d)
+         trap 'rm -r $folder' EXIT
+         $DATAFLUME expansion-service java --class-path $JAVA_CLASS_PATH > $folder/told &
+         service=$!
+         until grep -q endpoint $folder/told; do sleep 0.1; kill -0 $service; done
+         endpoint=$(sed -n 's/.*endpoint[^l]*\\(localhost:[0-9]*\\).*/\\1/p' $folder/told)
+         $PYTHON $PROGRAMS/generated.py $endpoint {PLACE}
+         kill $service"
+    ))?;
+    let output = &finished.output;
+    for line in ["state DONE", "written 338350"] {
+        ensure!(
+            output.lines().any(|found| found == line),
+            "no {line:?} in:\n{output}"
+        );
+    }
+    for image in ["beam_java", "beam_python"] {
+        let images = output.lines().find(|line| line.starts_with("images "));
+        ensure!(
+            images.is_some_and(|images| images.contains(image)),
+            "{output}"
+        );
     }
     Ok(())
 }
