@@ -9,6 +9,9 @@ use crate::identity::DEFAULT_PROJECT;
 /// Run by every Python of the environment when it starts.
 const HOOK: &str = include_str!("clients/sitecustomize.py");
 
+/// gsutil speaks nothing but TLS, so it is to pass what it is asked for to `gcloud storage`, and to fail where it can't.
+const GSUTIL: &str = "[GSUtil]\nuse_gcloud_storage = True\nhidden_shim_mode = no_fallback\n";
+
 /// Variables and their values.
 pub type Variables = Vec<(&'static str, String)>;
 
@@ -30,11 +33,17 @@ impl ClientFiles {
         std::fs::create_dir_all(files.python())?;
         std::fs::create_dir_all(files.gcloud())?;
         std::fs::write(files.python().join("sitecustomize.py"), HOOK)?;
+        std::fs::write(files.boto(), GSUTIL)?;
         Ok(files)
     }
 
     fn python(&self) -> PathBuf {
         self.folder.join("python")
+    }
+
+    /// What gsutil is told, instead of in the user's own file.
+    fn boto(&self) -> PathBuf {
+        self.folder.join("boto")
     }
 
     /// A configuration of gcloud's that is not the user's: where clients look for credentials too.
@@ -67,6 +76,7 @@ pub fn variables(endpoint: &str, port: u16, files: &ClientFiles) -> Variables {
     }
     all.extend([
         ("CLOUDSDK_CONFIG", text(&files.gcloud())),
+        ("BOTO_CONFIG", text(&files.boto())),
         ("CLOUDSDK_AUTH_DISABLE_CREDENTIALS", "true".to_owned()),
         (
             "CLOUDSDK_API_ENDPOINT_OVERRIDES_DATAFLOW",
@@ -107,6 +117,8 @@ pub fn services(endpoint: &str) -> Variables {
         ("STORAGE_EMULATOR_HOST", format!("http://{endpoint}")),
         ("GCE_METADATA_HOST", endpoint.to_owned()),
         ("GCE_METADATA_IP", endpoint.to_owned()),
+        // What gcloud reads.
+        ("GCE_METADATA_ROOT", endpoint.to_owned()),
     ]
 }
 

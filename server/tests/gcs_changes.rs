@@ -347,8 +347,15 @@ async fn what_surrounds_a_bucket() {
     assert_eq!(failure(notify).await, failed(501, "notImplemented"));
     let unknown = gcs.get("/storage/v1/b/buck/crystalBall");
     assert_eq!(failure(unknown).await, failed(404, "notFound"));
-    let elsewhere = gcs.get("/storage/v1/b/buck/managedFolders");
+    let elsewhere = gcs.get("/storage/v1/b/buck/anywhereCaches");
     assert_eq!(failure(elsewhere).await, failed(501, "notImplemented"));
+    let folders = "/storage/v1/b/buck/managedFolders";
+    let none = ok(gcs.get(folders)).await;
+    assert_eq!(none, json!({"kind": "storage#managedFolders"}));
+    let one = gcs.get(&format!("{folders}/a%2F"));
+    assert_eq!(failure(one).await, failed(404, "notFound"));
+    let made = gcs.post(folders).json(&json!({"name": "a/"}));
+    assert_eq!(failure(made).await, failed(501, "notImplemented"));
     let account = ok(gcs.get("/storage/v1/projects/p/serviceAccount")).await;
     assert!(account["email_address"].is_string());
 }

@@ -71,6 +71,13 @@ pub(super) async fn of_bucket(
         ("GET", "notificationConfigs") => {
             answer::json(call, json!({"kind": "storage#notifications"}))
         }
+        // There are none, since they can't be made: the folders of `gcloud storage rm -r` are these.
+        ("GET", "managedFolders") => answer::json(call, json!({"kind": "storage#managedFolders"})),
+        ("GET", part) if part.starts_with("managedFolders/") => Err(ApiError::new(
+            StatusCode::NOT_FOUND,
+            "notFound",
+            "The specified managed folder does not exist.",
+        )),
         (_, "acl" | "defaultObjectAcl") => Err(no_access_lists("bucket")),
         (_, part) if part.starts_with("acl/") || part.starts_with("defaultObjectAcl/") => {
             Err(no_access_lists("bucket"))

@@ -1,5 +1,6 @@
 //! Programs that are written for Dataflow run unchanged under `dataflume exec`: nothing on their command lines names the emulator.
 
+mod gcloud;
 mod multimaps;
 mod staged;
 mod word_counts;
