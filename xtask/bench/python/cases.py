@@ -14,21 +14,22 @@ from apache_beam.transforms.userstate import CombiningValueStateSpec, TimerSpec,
 from apache_beam.transforms.window import FixedWindows
 from apache_beam.utils.timestamp import Timestamp
 
-WORDS = 'the quick brown fox jumps over a lazy dog while rain falls on every roof in town'.split()
+LEAR = os.path.join(os.path.dirname(__file__), '../../../examples/data/kinglear.txt')
 
 # Elements are made by the workers, in this many pieces.
 SHARDS = 20
 
 
 def text(size, folder):
+  """King Lear, as often as it takes."""
   path = os.path.join(folder, 'text')
   if not os.path.exists(path):
-    source = random.Random(1)
+    with open(LEAR) as file:
+      lear = file.read()
     with open(path, 'w') as out:
       written = 0
       while written < size:
-        line = ' '.join(source.choice(WORDS) + str(source.randrange(500)) for _ in range(12))
-        written += out.write(line + '\n')
+        written += out.write(lear)
   return path
 
 

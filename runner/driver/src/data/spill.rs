@@ -1,5 +1,6 @@
 //! Append-only files of compressed blocks.
 
+use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -11,6 +12,11 @@ use bytes::Bytes;
 use lz4_flex::block::{compress, decompress};
 
 use super::error::DataError;
+
+thread_local! {
+    /// What was last read, as stored: kept, so that not every block needs memory of its own for it.
+    static STORED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// A folder of spill files. The folder goes with this value, a file with the last of its blocks.
 #[derive(Debug)]
@@ -143,16 +149,23 @@ impl SpilledBlock {
     }
 
     pub(crate) fn read(&self) -> Result<Bytes, DataError> {
-        let mut stored = vec![0; self.stored_bytes];
+        STORED.with_borrow_mut(|stored| {
+            stored.resize(self.stored_bytes, 0);
+            self.decompress(stored)
+        })
+    }
+
+    /// Reads what is stored into a buffer of just that length.
+    fn decompress(&self, stored: &mut [u8]) -> Result<Bytes, DataError> {
         self.file
             .file
-            .read_exact_at(&mut stored, self.offset)
+            .read_exact_at(stored, self.offset)
             .map_err(|source| failed("read from", &self.file.path, source))?;
-        if crc32c::crc32c(&stored) != self.crc32c {
+        if crc32c::crc32c(stored) != self.crc32c {
             return Err(self.damaged("its checksum is another".to_owned()));
         }
         let raw =
-            decompress(&stored, self.raw_bytes).map_err(|error| self.damaged(error.to_string()))?;
+            decompress(stored, self.raw_bytes).map_err(|error| self.damaged(error.to_string()))?;
         if raw.len() != self.raw_bytes {
             return Err(self.damaged(format!(
                 "{} bytes were written, {} came back",
