@@ -20,6 +20,10 @@ pub(crate) const WORTH_SHARING_BYTES: u64 = 16 << 10;
 pub(crate) const WORTH_SHARING_ELEMENTS: u64 = 64;
 /// The same, as many times, for a bundle that can be split later on, should its elements take long.
 const DIVISIBLE: u64 = 8;
+/// More than this is begun with while groupings still give more: it takes a worker longer than it takes them to give as much.
+const WORTH_BEGINNING_BYTES: u64 = 512 << 10;
+/// The same, in elements.
+const WORTH_BEGINNING_ELEMENTS: u64 = 8192;
 /// Restrictions per bundle of a bounded splittable stage, and of a truncation.
 const MAX_RESTRICTIONS: usize = 64;
 
@@ -96,7 +100,10 @@ impl Engine {
             Role::Impulse => self.impulse(stage),
             Role::TestStream => None,
             Role::Elements if self.keeps_order(stage) => self.in_turn(stage),
-            Role::Elements => self.truncations(stage).or_else(|| self.elements(stage)),
+            Role::Elements => self.truncations(stage).or_else(|| {
+                let more_comes_soon = self.more_comes_soon(stage);
+                (!more_comes_soon).then(|| self.elements(stage)).flatten()
+            }),
             Role::Keyed => self.keyed(stage),
             Role::GroupAtEnd => self.group_at_end(stage),
             Role::KeyedByTime => self.timers(stage).or_else(|| self.elements_by_time(stage)),
@@ -126,6 +133,25 @@ impl Engine {
             return None;
         }
         self.elements(stage)
+    }
+
+    /// Little waits, and groupings whose input is complete are about to give more, here and in no time: a bundle for what there is
+    /// now would cost a worker, and a sink another file, more than it gains.
+    fn more_comes_soon(&self, stage: StageId) -> bool {
+        let totals = self.stages[stage.index()].pending.totals();
+        if totals.pieces == 0
+            || totals.elements >= WORTH_BEGINNING_ELEMENTS
+            || totals.bytes >= WORTH_BEGINNING_BYTES
+        {
+            return false;
+        }
+        let inputs = self.topology.node(stage).inputs.iter();
+        let mut producers = inputs.map(|input| self.topology.producer[input.index()]);
+        producers.any(|producer| {
+            self.topology.node(producer).role == Role::GroupAtEnd
+                && self.complete(producer)
+                && !self.has_ended(producer)
+        })
     }
 
     fn limits(&self, stage: StageId) -> Limits {

@@ -3,10 +3,11 @@
 mod common;
 
 use common::{Pair, chain};
-use dataflume_engine::{Action, DataHandle, DataId, Effects, Input, Work};
-use dataflume_graph::plan::StageKind;
-use dataflume_model::ids::StageId;
+use dataflume_engine::{Action, Bundle, DataHandle, DataId, Effects, Input, Work};
+use dataflume_graph::plan::{GroupByKey, StageKind};
+use dataflume_model::ids::{BundleId, KeyGroup, StageId};
 use dataflume_model::time::EventTime;
+use dataflume_model::window::WindowingStrategy;
 
 #[test]
 fn idle_slots_share_what_waits() {
@@ -74,4 +75,55 @@ fn what_was_redistributed_is_shared_among_workers_however_little_it_is() {
     assert_eq!(shares(StageKind::Redistribute, 2), [10, 10]);
     assert_eq!(shares(StageKind::Redistribute, 3), [6, 7, 7]);
     assert_eq!(shares(StageKind::Identity, 2), [20], "nobody asked for it");
+}
+
+#[test]
+fn what_groupings_give_little_by_little_is_one_bundle() {
+    let mut plan = chain(2);
+    plan.stages[1].kind = StageKind::GroupByKey(GroupByKey {
+        transform: String::new(),
+        windowing: WindowingStrategy::default(),
+        at_end_of_input: true,
+        merging: None,
+    });
+    let mut pair = Pair::new(&plan);
+    pair.join(1, 1);
+    let impulse = pair.take_bundle();
+    let handle = |id: u64, elements: u64, key_group: Option<u32>| DataHandle {
+        id: DataId(id),
+        elements,
+        bytes: 14 * elements,
+        min_timestamp: EventTime(0),
+        key_group: key_group.map(KeyGroup),
+        side_inputs_ready_at: Default::default(),
+    };
+    let finish = |pair: &mut Pair, bundle: BundleId, stage: u32, data: Vec<DataHandle>| {
+        let deliveries = vec![(StageId(stage), data)];
+        let effects = Effects {
+            deliveries,
+            ..Effects::default()
+        };
+        pair.tell(Input::BundleFinished { bundle, effects });
+    };
+    let groups = (0..4).map(|group| handle(u64::from(group), 5, Some(group)));
+    finish(&mut pair, impulse.id, 1, groups.collect());
+    let sizes = |bundle: &Bundle| match &bundle.work {
+        Work::Elements(pieces) => pieces.iter().map(|piece| piece.handle.elements).collect(),
+        other => panic!("{other:?}"),
+    };
+    let mut given = [3, 9000, 4, 5].into_iter().zip(10..);
+    let mut started = Vec::new();
+    for _ in 0..6 {
+        let bundle = pair.take_bundle();
+        if bundle.stage == StageId(1) {
+            let (elements, id) = given.next().expect("one for each key group");
+            finish(&mut pair, bundle.id, 2, vec![handle(id, elements, None)]);
+        } else {
+            let elements: Vec<u64> = sizes(&bundle);
+            started.push(elements);
+            finish(&mut pair, bundle.id, 2, Vec::new());
+        }
+    }
+    // Three elements wait for more, and go with the 9,000; the rest when nothing more can come.
+    assert_eq!(started, [vec![3, 9000], vec![4, 5]]);
 }
