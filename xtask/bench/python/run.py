@@ -38,8 +38,10 @@ def main():
   parser.add_argument('--runner', default='PortableRunner')
   parser.add_argument('--endpoint')
   parser.add_argument('--environment_type', default='LOOPBACK')
+  parser.add_argument('--experiments', action='append', default=[])
   args = parser.parse_args()
   options = ['--runner=' + args.runner]
+  options += ['--experiments=' + experiment for experiment in args.experiments]
   if args.endpoint:
     options += [
         '--job_endpoint=' + args.endpoint,

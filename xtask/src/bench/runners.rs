@@ -138,7 +138,7 @@ pub(super) struct Usage {
 impl Runner {
     pub(super) fn start(kind: Kind, binaries: &Binaries) -> Result<Self> {
         match kind {
-            Kind::Dataflume => ours(binaries, &[], "LOOPBACK"),
+            Kind::Dataflume => ours(binaries, &[], "LOOPBACK")?.warm_up(1),
             Kind::DataflumeProcesses => {
                 let workers = WORKERS.to_string();
                 let arguments = ["--workers", "process", "--num-workers", &workers];

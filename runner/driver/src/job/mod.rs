@@ -102,7 +102,7 @@ impl Default for DriverOptions {
 }
 
 /// The part of a job's memory budget for elements that wait for a bundle.
-const WAITING_SHARE: u64 = 2;
+const WAITING_SHARE: u64 = 4;
 
 /// A job that runs. Dropping the handle does not stop it.
 #[derive(Debug, Clone)]
