@@ -78,13 +78,21 @@ impl Data {
         });
     }
 
-    /// Removes what is temporary, unless somebody still uses it.
+    /// Removes what is temporary. Whatever else still knows the folders has ended or is about to.
     pub(super) async fn close(mut self) {
         // However short a server lives, the files of those before it go.
         let sweeps = async { while self.sweeps.join_next().await.is_some() {} };
         // What is left then is for the next one.
         let _ = tokio::time::timeout(SWEEP_TIMEOUT, sweeps).await;
         self.sweeps.shutdown().await;
+        let instance = self.instance.clone();
+        match tokio::task::spawn_blocking(move || instance.remove()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                warn!(%error, "temporary files are left, which the next start removes");
+            }
+            Err(error) => warn!(%error, "temporary files could not be removed"),
+        }
     }
 }
 

@@ -205,8 +205,6 @@ impl Server {
         if let Some(folder) = &self.export {
             export(&self.buckets, folder).await;
         }
-        // What runs jobs shares the folders: they are removed with their last user.
-        drop((self.jobs, self.health, self.buckets));
         self.data.close().await;
         info!("ended");
     }

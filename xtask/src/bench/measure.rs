@@ -136,11 +136,12 @@ pub(super) fn measure(
     let folder = target.join(format!("{}-{}", case.name, std::process::id()));
     std::fs::create_dir_all(&folder)?;
     let mut command = programs.command(case, scale, &runner, &folder);
+    let cpu_before = runner.cpu_seconds();
     let child = command
         .spawn()
         .with_context(|| format!("can't run {command:?}"))?;
     let printed = result(case, kind, child)?;
-    let usage = runner.usage();
+    let usage = runner.usage(cpu_before);
     std::fs::remove_dir_all(&folder)?;
     Ok(Sample {
         seconds: printed.seconds,

@@ -41,7 +41,7 @@ impl Row {
             let peak = usage(|usage| usage.peak_bytes as f64 / f64::from(1 << 20));
             let cpu = usage(|usage| usage.cpu_seconds);
             line += &peak.map_or(format!("{:>9}", "-"), |mib| format!("{mib:>9.0}"));
-            line += &cpu.map_or(format!("{:>9}", "-"), |cpu| format!("{cpu:>9.2}"));
+            line += &cpu.map_or(format!("{:>9}", "-"), |cpu| format!("{cpu:>9.3}"));
             if *kind != us {
                 line += &ratios(ours, samples);
             }

@@ -132,6 +132,7 @@ enum Process {
 pub(super) struct Usage {
     /// Its own peak, workers apart.
     pub(super) peak_bytes: u64,
+    /// Since it was ready for the job.
     pub(super) cpu_seconds: f64,
 }
 
@@ -158,11 +159,17 @@ impl Runner {
         }
     }
 
-    /// Since its start; `None` for one without a process of its own, or where `/proc` is not to be had.
-    pub(super) fn usage(&self) -> Option<Usage> {
+    /// The processor time that it has taken so far; `None` as for [`Runner::usage`].
+    pub(super) fn cpu_seconds(&self) -> Option<f64> {
+        cpu_seconds(self.pid?)
+    }
+
+    /// What it has used after it had taken so much processor time; `None` for one without a process of its own,
+    /// or where the kernel doesn't tell.
+    pub(super) fn usage(&self, cpu_seconds_before: Option<f64>) -> Option<Usage> {
         Some(Usage {
             peak_bytes: peak_bytes(self.pid?)?,
-            cpu_seconds: cpu_seconds(self.pid?)?,
+            cpu_seconds: self.cpu_seconds()? - cpu_seconds_before?,
         })
     }
 

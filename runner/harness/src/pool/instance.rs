@@ -16,7 +16,9 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 ///
 /// Everything that the workers write is below `<scratch_root>/<id>/<job>/<worker>`. A locked file
 /// beside that folder shows that the instance lives; [`sweep`](super::sweep) removes what belongs to
-/// instances that don't. Dropping the instance removes its folder.
+/// instances that don't. [`Instance::remove`] removes the folder, as does dropping the instance: a
+/// process that is about to exit calls the first, for the last user may be a task that it doesn't
+/// wait for.
 #[derive(Debug)]
 pub struct Instance {
     id: String,
@@ -68,6 +70,24 @@ impl Instance {
         self.job_scratch(job_id).join(component(worker_id))
     }
 
+    /// Removes the folder with all that is in it, and the lock. Nothing may be put there afterwards.
+    ///
+    /// # Errors
+    /// When something can't be removed: the next start's sweep finds it then.
+    pub fn remove(&self) -> io::Result<()> {
+        for removed in [
+            fs::remove_dir_all(&self.folder),
+            fs::remove_file(&self.lock_path),
+        ] {
+            match removed {
+                // Removed before.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
     /// The value of the marker variable in the environment of a worker's processes.
     pub(crate) fn marker(&self, job_id: &str, worker_id: &str) -> String {
         format!("{}/{}/{}", self.id, component(job_id), component(worker_id))
@@ -76,10 +96,7 @@ impl Instance {
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        // What can't be removed now is found by the next start's sweep.
-        if fs::remove_dir_all(&self.folder).is_ok() {
-            let _ = fs::remove_file(&self.lock_path);
-        }
+        let _ = self.remove();
     }
 }
 
@@ -151,7 +168,10 @@ mod tests {
         );
         assert_ne!(a.id(), b.id());
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 4);
-        drop((a, b));
+        drop(a);
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 2);
+        b.remove().unwrap();
+        b.remove().unwrap();
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
     }
 
