@@ -1,4 +1,5 @@
-//! Beam's Java suites: the ValidatesRunner and the NeedsRunner tests of the SDK's tests jar.
+//! Beam's Java suites: the ValidatesRunner and the NeedsRunner tests of the SDK's tests jar, and those of its extensions' that
+//! run a pipeline.
 //!
 //! They are started by our own launcher (`tests/conformance/java`) rather than by a build tool's test plug-in, because one test
 //! that hangs must cost no other test its result, and because every test is to be run exactly once.
@@ -22,13 +23,25 @@ use crate::workspace::{self, must};
 /// Packages whose private parts Beam's tests and the harness look into.
 const OPENED: [&str; 4] = ["java.lang", "java.util", "java.nio", "sun.nio.ch"];
 
-/// Which of the SDK's tests.
+/// Which of Beam's tests.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Category {
     /// Those that say whether a runner is one.
     ValidatesRunner,
-    /// All others that run a pipeline.
+    /// All others of the SDK's core that run a pipeline.
     NeedsRunner,
+    /// Those of extensions: joins, Avro, JSON, protocol buffers.
+    Extensions,
+}
+
+impl Category {
+    /// Extensions have a class path of their own.
+    fn folder(self) -> &'static str {
+        match self {
+            Self::ValidatesRunner | Self::NeedsRunner => "java",
+            Self::Extensions => "java-extensions",
+        }
+    }
 }
 
 /// The suite, with the launcher that runs it.
@@ -47,7 +60,7 @@ impl JavaSuite {
         Self {
             category,
             project: workspace.join("tests/conformance/java"),
-            folder: target_folder(workspace, "java"),
+            folder: target_folder(workspace, category.folder()),
             expansion: Mutex::default(),
         }
     }
@@ -97,14 +110,17 @@ impl Suite for JavaSuite {
         match self.category {
             Category::ValidatesRunner => "java",
             Category::NeedsRunner => "java-needs-runner",
+            Category::Extensions => "java-extensions",
         }
     }
 
     fn title(&self) -> String {
-        format!(
-            "Java: {:?} tests of Beam {JAVA_BEAM_VERSION}",
-            self.category
-        )
+        match self.category {
+            Category::Extensions => {
+                format!("Java: tests of extensions of Beam {JAVA_BEAM_VERSION} that run pipelines")
+            }
+            category => format!("Java: {category:?} tests of Beam {JAVA_BEAM_VERSION}"),
+        }
     }
 
     fn prepare(&self) -> Result<()> {
@@ -112,6 +128,7 @@ impl Suite for JavaSuite {
         must(
             Command::new("mvn")
                 .args(["--quiet", "--batch-mode", "compile"])
+                .args((self.category == Category::Extensions).then_some("-Pextensions"))
                 .arg(format!("-Dbuild.folder={}", self.folder.display()))
                 .current_dir(&self.project),
         )

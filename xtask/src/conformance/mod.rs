@@ -85,6 +85,8 @@ pub(crate) enum SuiteName {
     Java,
     /// The Java SDK's other tests that run pipelines; only if asked for.
     JavaNeedsRunner,
+    /// The tests of Java extensions that run pipelines; only if asked for.
+    JavaExtensions,
     /// The Go SDK's integration and regression tests.
     Go,
     /// The TypeScript package's tests that run pipelines; only if asked for.
@@ -108,6 +110,7 @@ impl SuiteName {
             Self::PythonYaml => python(python::Tests::Yaml),
             Self::Java => java(java::Category::ValidatesRunner),
             Self::JavaNeedsRunner => java(java::Category::NeedsRunner),
+            Self::JavaExtensions => java(java::Category::Extensions),
             Self::Go => Box::new(go::GoSuite::new(workspace)),
             Self::TypeScript => Box::new(typescript::TypeScriptSuite::new(workspace)),
         }

@@ -1,5 +1,6 @@
 package dataflume.conformance;
 
+import java.io.File;
 import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -14,13 +15,17 @@ import java.util.Collections;
 import java.util.List;
 import java.util.TreeSet;
 import java.util.jar.JarFile;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.apache.beam.sdk.testing.NeedsRunner;
+import org.apache.beam.sdk.testing.TestPipeline;
 import org.apache.beam.sdk.testing.ValidatesRunner;
 import org.junit.Test;
 import org.junit.experimental.categories.Category;
 
 /**
- * Finds and runs Beam's own ValidatesRunner and NeedsRunner tests from the tests jar.
+ * Finds and runs Beam's own tests: those of the core's tests jar in the categories ValidatesRunner and NeedsRunner, and those of
+ * the extensions' tests jars that run a pipeline, whose category is {@code Extensions}.
  *
  * <pre>
  * Launcher list FILE CATEGORY          writes the names of a category's tests, one {@code class.method} a line
@@ -34,6 +39,9 @@ import org.junit.experimental.categories.Category;
 public final class Launcher {
   /** The exit code for "a test could not be stopped". */
   static final int STUCK = 3;
+
+  /** The category of what is in the extensions' jars. */
+  private static final String EXTENSIONS = "Extensions";
 
   private Launcher() {}
 
@@ -55,13 +63,14 @@ public final class Launcher {
   }
 
   private static List<String> list(String category) throws IOException {
-    CodeSource source = org.apache.beam.sdk.testing.PAssertTest.class.getProtectionDomain().getCodeSource();
     List<String> classes = new ArrayList<>();
-    try (JarFile jar = new JarFile(Path.of(source.getLocation().getPath()).toFile())) {
-      jar.stream()
-          .map(entry -> entry.getName())
-          .filter(name -> name.startsWith("org/apache/beam/sdk/") && name.endsWith(".class"))
-          .forEach(name -> classes.add(name.substring(0, name.length() - ".class".length()).replace('/', '.')));
+    for (Path path : category.equals(EXTENSIONS) ? jarsOfExtensions() : List.of(jarOfCore())) {
+      try (JarFile jar = new JarFile(path.toFile())) {
+        jar.stream()
+            .map(entry -> entry.getName())
+            .filter(name -> name.startsWith("org/apache/beam/sdk/") && name.endsWith(".class"))
+            .forEach(name -> classes.add(name.substring(0, name.length() - ".class".length()).replace('/', '.')));
+      }
     }
     TreeSet<String> tests = new TreeSet<>();
     for (String name : classes) {
@@ -74,15 +83,38 @@ public final class Launcher {
     return new ArrayList<>(tests);
   }
 
+  private static Path jarOfCore() {
+    CodeSource source = org.apache.beam.sdk.testing.PAssertTest.class.getProtectionDomain().getCodeSource();
+    return Path.of(source.getLocation().getPath());
+  }
+
+  private static List<Path> jarsOfExtensions() {
+    String[] all = System.getProperty("java.class.path").split(File.pathSeparator);
+    return Stream.of(all)
+        .map(Path::of)
+        .filter(path -> path.getFileName().toString().matches("beam-sdks-java-extensions-.*-tests[.]jar"))
+        .collect(Collectors.toList());
+  }
+
   private static void addTests(Class<?> type, String category, TreeSet<String> tests) {
     if (Modifier.isAbstract(type.getModifiers())) {
       return;
     }
     for (Method method : type.getMethods()) {
-      if (method.isAnnotationPresent(Test.class) && category.equals(categoryOf(type, method))) {
+      if (method.isAnnotationPresent(Test.class) && isWanted(type, method, category)) {
         tests.add(type.getName() + "." + method.getName());
       }
     }
+  }
+
+  private static boolean isWanted(Class<?> type, Method method, String category) {
+    String own = categoryOf(type, method);
+    // Tests of extensions seldom name one.
+    return category.equals(EXTENSIONS) ? !own.isEmpty() || hasPipeline(type) : category.equals(own);
+  }
+
+  private static boolean hasPipeline(Class<?> type) {
+    return Stream.of(type.getFields()).anyMatch(field -> TestPipeline.class.isAssignableFrom(field.getType()));
   }
 
   /** The category that a test counts to. What validates a runner needs one too, and counts once. */
