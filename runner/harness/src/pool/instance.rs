@@ -75,17 +75,11 @@ impl Instance {
     /// # Errors
     /// When something can't be removed: the next start's sweep finds it then.
     pub fn remove(&self) -> io::Result<()> {
-        for removed in [
-            fs::remove_dir_all(&self.folder),
-            fs::remove_file(&self.lock_path),
-        ] {
-            match removed {
-                // Removed before.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                other => other?,
-            }
+        match remove(&self.folder, &self.lock_path) {
+            // The lock goes last: all was removed before.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
         }
-        Ok(())
     }
 
     /// The value of the marker variable in the environment of a worker's processes.
@@ -98,6 +92,16 @@ impl Drop for Instance {
     fn drop(&mut self) {
         let _ = self.remove();
     }
+}
+
+/// Removes an instance's folder, if it is there, and then its lock: as long as something is left, a sweep finds it
+/// by the lock.
+pub(crate) fn remove(folder: &Path, lock_path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    fs::remove_file(lock_path)
 }
 
 /// The lock file of an instance.
@@ -173,6 +177,16 @@ mod tests {
         b.remove().unwrap();
         b.remove().unwrap();
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn the_lock_stays_with_what_can_not_be_removed() {
+        let root = tempfile::tempdir().unwrap();
+        let instance = Instance::create(root.path()).unwrap();
+        fs::remove_dir(&instance.folder).unwrap();
+        fs::write(&instance.folder, "no folder").unwrap();
+        instance.remove().unwrap_err();
+        assert!(instance.lock_path.exists());
     }
 
     #[cfg(target_os = "linux")]

@@ -8,7 +8,7 @@ use std::path::Path;
 use tracing::{info, warn};
 
 use super::docker;
-use super::instance::{Instance, is_dead, lock_path};
+use super::instance::{Instance, is_dead, lock_path, remove};
 use super::process_table::kill_marked;
 
 /// What a [`sweep`] removed.
@@ -56,7 +56,7 @@ fn sweep_local(scratch_root: &Path, own: &str) -> Swept {
     });
     let mut folders = 0;
     for id in &abandoned {
-        match remove(scratch_root, id) {
+        match remove(&scratch_root.join(id), &lock_path(scratch_root, id)) {
             Ok(()) => folders += 1,
             Err(error) => warn!(instance = id, %error, "can't remove an abandoned scratch folder"),
         }
@@ -87,12 +87,4 @@ fn abandoned(scratch_root: &Path, own: &str) -> io::Result<HashSet<String>> {
         }
     }
     Ok(ids)
-}
-
-fn remove(scratch_root: &Path, id: &str) -> io::Result<()> {
-    match fs::remove_dir_all(scratch_root.join(id)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    fs::remove_file(lock_path(scratch_root, id))
 }
