@@ -1,6 +1,7 @@
 //! Runs the job service's jobs on the driver: makes the plan, the pools, and passes on the news.
 
 mod control;
+mod early;
 mod listener;
 mod memory;
 mod worker_logs;
@@ -8,7 +9,7 @@ mod worker_logs;
 pub use worker_logs::WORKER_LOGS_TARGET;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use dataflume_driver::job::{self as driver, DriverOptions, EnvironmentSpec, JobHandle};
 use dataflume_engine::JobOutcome;
@@ -16,7 +17,9 @@ use dataflume_engine::autoscale::{Algorithm, ScalingLimits};
 use dataflume_graph::plan::{Environment, Plan};
 use dataflume_graph::{TranslateOptions, translate};
 use dataflume_harness::artifacts::NoArtifacts;
-use dataflume_harness::pool::{Instance, PoolContext, WarmPythons, WorkerChoice, pool_for};
+use dataflume_harness::pool::{
+    Instance, PoolContext, WarmPythons, WorkerChoice, WorkerPool, pool_for,
+};
 use dataflume_harness::{ArtifactSource, FnApi};
 use dataflume_proto::fn_execution::ProvisionInfo;
 use dataflume_proto::pipeline::Pipeline;
@@ -27,6 +30,7 @@ use tokio_util::task::TaskTracker;
 use tracing::debug;
 
 use control::Control;
+use early::{EarlyEnvironment, EarlyWorkers};
 use listener::Listener;
 
 use crate::jobs::{
@@ -64,6 +68,7 @@ pub struct PipelineRunner {
     instance: Arc<Instance>,
     warm_pythons: Arc<WarmPythons>,
     options: RunnerOptions,
+    early: Arc<EarlyWorkers>,
     /// Workers whose processes outlive their jobs by a moment.
     afterwards: TaskTracker,
 }
@@ -80,6 +85,7 @@ impl PipelineRunner {
             instance,
             warm_pythons,
             options,
+            early: Arc::default(),
             afterwards: TaskTracker::new(),
         }
     }
@@ -88,26 +94,22 @@ impl PipelineRunner {
         let plan = translate(&job.pipeline, &TranslateOptions::default());
         let plan = Arc::new(plan.map_err(|refusal| refusal.to_string())?);
         debug!(job_id = job.id, plan = plan.explain(), "translated");
+        let mut early = self.early.take(&job.id);
         let environments: Result<Vec<_>, String> = plan
             .environments
             .iter()
-            .map(|environment| self.environment(job, &plan, environment))
+            .map(|environment| {
+                let early = early.remove(&environment.name);
+                self.environment(job, &plan, environment, early)
+            })
             .collect();
         let environments = environments?;
         let workers = environments.iter().map(|each| each.scaling.initial).sum();
         self.announce(job, events, workers);
-        let metadata = [("job_id", &job.id), ("job_name", &job.name)];
         let spec = driver::JobSpec {
             id: job.id.clone(),
             plan: plan.clone(),
-            provision: ProvisionInfo {
-                pipeline_options: Some(job.options.clone()),
-                retrieval_token: job.id.clone(),
-                metadata: metadata
-                    .map(|(key, value)| (key.to_owned(), value.clone()))
-                    .into(),
-                ..ProvisionInfo::default()
-            },
+            provision: provision(&job.id, &job.name, &job.options),
             environments,
             instance: self.instance.clone(),
             afterwards: self.afterwards.clone(),
@@ -132,19 +134,17 @@ impl PipelineRunner {
         job: &JobSpec,
         plan: &Plan,
         environment: &Environment,
+        early: Option<EarlyEnvironment>,
     ) -> Result<EnvironmentSpec, String> {
-        let mut context = pool_context(&self.instance, job.id.clone(), &self.options);
-        context.warm_pythons = Some(self.warm_pythons.clone());
-        let limit_bytes = job.workers.memory_bytes;
-        let limit_bytes = limit_bytes.or(self.options.worker_memory_bytes);
-        context.memory_limit_bytes = memory::limit(&environment.proto, limit_bytes)?;
-        let pool = pool_for(&environment.proto, self.options.workers, context)
-            .map_err(|error| error.to_string())?;
+        let (pool, early) = match early {
+            Some(early) => (early.pool, Some(early.worker)),
+            None => (self.pool(job, environment)?, None),
+        };
         let staged = job.artifacts.get(&environment.name);
         let no_artifacts = || Arc::new(NoArtifacts) as Arc<dyn ArtifactSource>;
         let external = environment.proto.urn == environments::EXTERNAL;
         Ok(EnvironmentSpec {
-            pool: Arc::from(pool),
+            pool,
             scaling: if external {
                 ScalingLimits::fixed(1)
             } else {
@@ -153,7 +153,35 @@ impl PipelineRunner {
             slots: slots(plan, environment, job.workers),
             dependencies: staged.map_or_else(Vec::new, |staged| staged.dependencies.clone()),
             artifacts: staged.map_or_else(no_artifacts, |staged| staged.source.clone()),
+            early: Arc::new(Mutex::new(early)),
         })
+    }
+
+    fn pool(
+        &self,
+        job: &JobSpec,
+        environment: &Environment,
+    ) -> Result<Arc<dyn WorkerPool>, String> {
+        let mut context = pool_context(&self.instance, job.id.clone(), &self.options);
+        context.warm_pythons = Some(self.warm_pythons.clone());
+        let limit_bytes = job.workers.memory_bytes;
+        let limit_bytes = limit_bytes.or(self.options.worker_memory_bytes);
+        context.memory_limit_bytes = memory::limit(&environment.proto, limit_bytes)?;
+        let pool = pool_for(&environment.proto, self.options.workers, context);
+        pool.map(Arc::from).map_err(|error| error.to_string())
+    }
+}
+
+/// What the provisioning service tells every worker of a job.
+fn provision(job_id: &str, job_name: &str, options: &Struct) -> ProvisionInfo {
+    let metadata = [("job_id", job_id), ("job_name", job_name)];
+    ProvisionInfo {
+        pipeline_options: Some(options.clone()),
+        retrieval_token: job_id.to_owned(),
+        metadata: metadata
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into(),
+        ..ProvisionInfo::default()
     }
 }
 
@@ -244,6 +272,13 @@ impl JobRunner for PipelineRunner {
         }
     }
 
+    fn prepared(&self, id: &str, name: &str, pipeline: &Pipeline, options: &Struct) {
+        let context = pool_context(&self.instance, id.to_owned(), &self.options);
+        let provision = provision(id, name, options);
+        let started = early::start(id, pipeline, &provision, &self.fn_api, &context);
+        self.early.keep(id, started);
+    }
+
     fn start(&self, job: JobSpec, events: JobEvents) -> Box<dyn JobControl> {
         let handle = match self.try_start(&job, &events) {
             Ok(handle) => {
@@ -265,7 +300,11 @@ impl JobRunner for PipelineRunner {
     fn shutdown(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {
             self.afterwards.close();
-            tokio::join!(self.afterwards.wait(), self.warm_pythons.shutdown());
+            tokio::join!(
+                self.early.shutdown(),
+                self.afterwards.wait(),
+                self.warm_pythons.shutdown()
+            );
         })
     }
 }

@@ -24,6 +24,10 @@ pub trait JobRunner: Send + Sync {
     /// A [`Refusal`] that names everything that is wrong.
     fn validate(&self, pipeline: &Pipeline, options: &Struct) -> Result<(), Refusal>;
 
+    /// A pipeline that was validated waits to be run as the job with this id, or for ever. A runner may get ready for it; must not
+    /// block.
+    fn prepared(&self, _id: &str, _name: &str, _pipeline: &Pipeline, _options: &Struct) {}
+
     /// Starts a job that was validated. Called within a tokio runtime; must not block: what takes
     /// time happens in tasks. The job is [`Starting`](JobState::Starting); the runner reports
     /// [`Running`](JobState::Running) when the first worker can work, and in the end

@@ -143,6 +143,8 @@ impl JobService {
             Some(id) => id.clone(),
             None => new_id(&request.name),
         };
+        let runner = &self.inner.runner;
+        runner.prepared(&id, &request.name, &pipeline, &request.options);
         let mut table = self.table();
         table.prepared.push_back(Prepared {
             id: id.clone(),

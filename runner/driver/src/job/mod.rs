@@ -2,6 +2,7 @@
 
 mod actions;
 mod fault;
+mod launch;
 mod listener;
 mod losses;
 mod progress;
@@ -11,7 +12,7 @@ mod slots;
 mod usage;
 mod workers;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use dataflume_engine::autoscale::ScalingLimits;
@@ -24,6 +25,7 @@ use dataflume_proto::pipeline::{ArtifactInformation, MonitoringInfo};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::TaskTracker;
 
+pub use launch::{EarlyWorker, EarlyWorkerSpec};
 pub use listener::{Importance, JobListener, WorkersPhase};
 pub use progress::{RunningBundle, StageProgress};
 pub use scaling::ScalingEvent;
@@ -65,6 +67,8 @@ pub struct EnvironmentSpec {
     pub dependencies: Vec<ArtifactInformation>,
     /// Where they fetch it from.
     pub artifacts: Arc<dyn ArtifactSource>,
+    /// Its first worker, where one was started before.
+    pub early: Arc<Mutex<Option<EarlyWorker>>>,
 }
 
 /// Limits of a job.

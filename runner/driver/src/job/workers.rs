@@ -1,16 +1,16 @@
 //! The workers of a job: started, watched, and gone when the job is.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use dataflume_harness::pool::{Ended, OutputStream, StartedWorker, WorkerLogSink, WorkerSpec};
-use dataflume_harness::{FnApi, LogSink, Worker, WorkerRegistration};
+use dataflume_harness::pool::{Ended, StartedWorker};
+use dataflume_harness::{FnApi, Worker};
 use dataflume_model::ids::{EnvironmentId, WorkerId};
-use dataflume_proto::fn_execution::LogEntry;
 use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
+use super::launch::{Launch, Sink};
 use super::run::Report;
 use super::usage::Meter;
 use super::{Importance, JobListener, JobSpec};
@@ -53,11 +53,14 @@ struct Context {
 }
 
 /// How far a worker is at its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Left {
     /// Its process has yet to be ended, if it is still there.
     Behind,
     /// Its process ends by itself, with nothing left to do.
     Leaving,
+    /// Its process has nothing left to do, and has yet to be ended.
+    Idle,
 }
 
 /// Why a worker never became ready.
@@ -191,34 +194,32 @@ impl Context {
         provision
             .dependencies
             .clone_from(&environments.dependencies);
-        let sink = Arc::new(Sink(self.listener.clone()));
-        let connection = self
-            .fn_api
-            .expect_worker(WorkerRegistration {
-                worker_id: worker_id.clone(),
-                endpoint: None,
-                capabilities: proto.capabilities.clone(),
+        let early = environments.early.lock();
+        let early = early.unwrap_or_else(PoisonError::into_inner).take();
+        let _there = self.meter.worker();
+        let launch = async {
+            if let Some(early) = early
+                && let Some(launched) = early.take(&self.listener).await
+            {
+                return Ok(launched);
+            }
+            let launch = Launch {
+                fn_api: &self.fn_api,
+                pool: environments.pool.as_ref(),
+                scratch: self.spec.instance.worker_scratch(&self.spec.id, &worker_id),
+                worker_id,
+                environment: proto,
                 provision,
                 artifacts: environments.artifacts.clone(),
-                log: sink.clone(),
-            })
-            .map_err(|error| lasting(error.to_string()))?;
-        let spec = WorkerSpec {
-            worker_id: worker_id.clone(),
-            endpoint: connection.endpoint().url.clone(),
-            provision: connection.provision_info().clone(),
-            artifacts: environments.artifacts.clone(),
-            log: sink,
-            environment: proto.clone(),
-            scratch: self.spec.instance.worker_scratch(&self.spec.id, &worker_id),
+                sink: Sink::of(self.listener.clone()),
+            };
+            launch.start().await
         };
-        let _there = self.meter.worker();
-        let mut started = tokio::select! {
-            started = environments.pool.start_worker(spec) => {
-                started.map_err(|error| lasting(error.to_string()))?
-            }
+        let launched = tokio::select! {
+            launched = launch => launched.map_err(lasting)?,
             _ = &mut stopped => return Err(passing("the job ended".to_owned())),
         };
+        let (connection, mut started) = (launched.connection, launched.started);
         let ready = tokio::select! {
             ready = connection.ready() => ready.map_err(|error| passing(error.to_string())),
             ended = started.exited() => Err(passing(ended.reason)),
@@ -241,9 +242,11 @@ impl Context {
             .await;
         match left {
             Left::Behind => started.stop().await,
-            Left::Leaving => {
+            Left::Leaving | Left::Idle => {
                 self.leaving.spawn(async move {
-                    started.finish(TEARDOWN).await;
+                    if left == Left::Leaving {
+                        started.finish(TEARDOWN).await;
+                    }
                     started.stop().await;
                     drop(connection);
                 });
@@ -289,12 +292,16 @@ impl Context {
                 let reason = "it is not needed any more";
                 handle.shutdown(reason);
                 let proto = &self.spec.plan.environments[environment.index()].proto;
-                // A worker of Go's stays until it is told to go, with nothing left to do.
-                if ending == Ok(Ending::InPeace) && !is_go(proto) {
-                    tokio::select! {
-                        () = started.finish(TEARDOWN) => {}
-                        () = handle.has_left() => left = Left::Leaving,
-                    }
+                if ending == Ok(Ending::InPeace) {
+                    left = if is_go(proto) {
+                        // It stays until it is told to go, with nothing left to do.
+                        Left::Idle
+                    } else {
+                        tokio::select! {
+                            () = started.finish(TEARDOWN) => Left::Behind,
+                            () = handle.has_left() => Left::Leaving,
+                        }
+                    };
                 }
                 gone(reason)
             }
@@ -307,20 +314,5 @@ fn gone(reason: &str) -> Ended {
     Ended {
         reason: reason.to_owned(),
         out_of_memory: false,
-    }
-}
-
-/// Hands what workers say to the job's listener.
-struct Sink(Arc<dyn JobListener>);
-
-impl LogSink for Sink {
-    fn log(&self, worker_id: &str, entries: Vec<LogEntry>) {
-        self.0.worker_log(worker_id, entries);
-    }
-}
-
-impl WorkerLogSink for Sink {
-    fn line(&self, worker_id: &str, _stream: OutputStream, line: &str) {
-        self.0.worker_output(worker_id, line);
     }
 }

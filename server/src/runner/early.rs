@@ -1,0 +1,108 @@
+//! Workers for pipelines that are prepared and not run yet.
+//!
+//! An `EXTERNAL` environment without dependencies, as the SDKs' `LOOPBACK` of Python is, needs nothing to be staged. While its client
+//! goes on from Prepare to Run, its first worker starts. Whoever doesn't run in time loses it, and the job starts another.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use dataflume_driver::job::{EarlyWorker, EarlyWorkerSpec};
+use dataflume_harness::FnApi;
+use dataflume_harness::pool::{PoolContext, WorkerChoice, WorkerPool, pool_for};
+use dataflume_proto::fn_execution::ProvisionInfo;
+use dataflume_proto::pipeline::Pipeline;
+use dataflume_proto::urn::environments;
+use futures::future::join_all;
+
+/// How long a worker waits for its job.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// An environment whose first worker was started.
+pub(super) struct EarlyEnvironment {
+    /// Started it.
+    pub(super) pool: Arc<dyn WorkerPool>,
+    pub(super) worker: EarlyWorker,
+}
+
+type ByName = BTreeMap<String, EarlyEnvironment>;
+
+/// Starts a worker for each environment of a job to come that needs nothing else.
+pub(super) fn start(
+    job_id: &str,
+    pipeline: &Pipeline,
+    provision: &ProvisionInfo,
+    fn_api: &FnApi,
+    context: &PoolContext,
+) -> ByName {
+    let Some(components) = &pipeline.components else {
+        return ByName::new();
+    };
+    let transforms = components.transforms.values();
+    let used: HashSet<&str> = transforms.map(|each| each.environment_id.as_str()).collect();
+    let mut started = ByName::new();
+    for (index, (name, environment)) in components.environments.iter().enumerate() {
+        let ready = environment.urn == environments::EXTERNAL && environment.dependencies.is_empty();
+        if !ready || !used.contains(name.as_str()) {
+            continue;
+        }
+        // What is wrong with it, its job will tell.
+        let Ok(pool) = pool_for(environment, WorkerChoice::Auto, context.clone()) else {
+            continue;
+        };
+        let pool: Arc<dyn WorkerPool> = Arc::from(pool);
+        let spec = EarlyWorkerSpec {
+            worker_id: format!("{job_id}-early-{index}"),
+            job_id: job_id.to_owned(),
+            environment: environment.clone(),
+            pool: pool.clone(),
+            provision: provision.clone(),
+            instance: context.instance.clone(),
+        };
+        let worker = EarlyWorker::start(fn_api, spec);
+        started.insert(name.clone(), EarlyEnvironment { pool, worker });
+    }
+    started
+}
+
+/// Those that wait for their jobs, by the jobs' ids.
+#[derive(Default)]
+pub(super) struct EarlyWorkers {
+    waiting: Mutex<HashMap<String, ByName>>,
+}
+
+impl EarlyWorkers {
+    /// Keeps workers until their job takes them, but not for ever.
+    pub(super) fn keep(self: &Arc<Self>, job_id: &str, started: ByName) {
+        if started.is_empty() {
+            return;
+        }
+        self.waiting().insert(job_id.to_owned(), started);
+        let (this, job_id) = (Arc::downgrade(self), job_id.to_owned());
+        tokio::spawn(async move {
+            tokio::time::sleep(PATIENCE).await;
+            if let Some(this) = this.upgrade() {
+                stop(this.take(&job_id)).await;
+            }
+        });
+    }
+
+    /// The workers of a job that is about to run.
+    pub(super) fn take(&self, job_id: &str) -> ByName {
+        self.waiting().remove(job_id).unwrap_or_default()
+    }
+
+    /// Ends those that still wait.
+    pub(super) async fn shutdown(&self) {
+        let waiting = std::mem::take(&mut *self.waiting());
+        join_all(waiting.into_values().map(stop)).await;
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, HashMap<String, ByName>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn stop(workers: ByName) {
+    join_all(workers.into_values().map(|each| each.worker.stop())).await;
+}
