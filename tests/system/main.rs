@@ -1,5 +1,6 @@
 //! The whole system: real pipelines of real SDKs against the real emulator, and what happens when something dies.
 
+mod cached_state;
 mod clock;
 mod dataflow;
 mod embedded;

@@ -39,10 +39,13 @@ pub(super) fn start(
         return ByName::new();
     };
     let transforms = components.transforms.values();
-    let used: HashSet<&str> = transforms.map(|each| each.environment_id.as_str()).collect();
+    let used: HashSet<&str> = transforms
+        .map(|each| each.environment_id.as_str())
+        .collect();
     let mut started = ByName::new();
     for (index, (name, environment)) in components.environments.iter().enumerate() {
-        let ready = environment.urn == environments::EXTERNAL && environment.dependencies.is_empty();
+        let ready =
+            environment.urn == environments::EXTERNAL && environment.dependencies.is_empty();
         if !ready || !used.contains(name.as_str()) {
             continue;
         }

@@ -26,6 +26,7 @@ use crate::data::{DataError, DataOptions, DataStore};
 use crate::job::DriverOptions;
 use crate::metrics::JobMetrics;
 use crate::side_input::{SideInputDelta, SideInputStore};
+use crate::state::StateTokens;
 use crate::window_fn::WorkerDirectory;
 
 /// The part of a job's memory budget that one grouping may take.
@@ -43,6 +44,7 @@ pub(crate) struct BundleContext {
     pub(crate) side_inputs: Arc<SideInputStore>,
     /// User state, timers, and the state of streaming groupings.
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) state_tokens: StateTokens,
     pub(crate) metrics: Arc<JobMetrics>,
     /// Who can be asked about windows.
     pub(crate) workers: Arc<WorkerDirectory>,
@@ -77,6 +79,7 @@ impl BundleContext {
             data,
             plan: plan.clone(),
             store: Arc::new(MemoryStore::default()),
+            state_tokens: StateTokens::default(),
             metrics,
             workers: Arc::default(),
             clock: options.clock.clone(),

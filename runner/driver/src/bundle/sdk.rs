@@ -12,6 +12,7 @@ use dataflume_harness::{
 use dataflume_model::ids::{BundleId, PCollectionId, WorkerId};
 use dataflume_model::time::ProcessingTime;
 use dataflume_proto::fn_execution::ProcessBundleResponse;
+use dataflume_proto::fn_execution::process_bundle_request::{CacheToken, cache_token};
 use rustc_hash::FxHashMap;
 use tokio::sync::{Mutex, mpsc};
 
@@ -144,7 +145,7 @@ impl Live {
                 instruction_id: instruction_id(self.bundle.id),
                 descriptor_id: executable.descriptor.id.clone(),
                 inputs,
-                cache_tokens: Vec::new(),
+                cache_tokens: self.cache_tokens(context, stage, &keyed),
                 has_no_state: false,
                 only_bundle_for_keys: executable.keyed.is_some(),
                 state: keyed.handler(),
@@ -174,6 +175,24 @@ impl Live {
             }
         }
         Ok(staged)
+    }
+
+    /// What the worker may keep for bundles to come: state of keys that are its own, and side inputs that do not change.
+    fn cache_tokens(
+        &self,
+        context: &BundleContext,
+        stage: &Stage,
+        keyed: &Keyed,
+    ) -> Vec<CacheToken> {
+        let mut tokens = context.side_inputs.cache_tokens(stage.id);
+        if let (Some(worker), Some(groups)) = (self.worker_id(), keyed.groups_with_state()) {
+            let token = context.state_tokens.begin(worker, stage.id, groups);
+            tokens.push(CacheToken {
+                r#type: Some(cache_token::Type::UserState(cache_token::UserState {})),
+                token: token.to_vec().into(),
+            });
+        }
+        tokens
     }
 
     fn pieces(&self) -> impl Iterator<Item = &dataflume_engine::PendingData> {

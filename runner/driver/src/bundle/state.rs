@@ -106,6 +106,12 @@ impl Keyed {
         self.handler.clone()
     }
 
+    /// The bundle's own key groups, if its stage keeps state.
+    pub(super) fn groups_with_state(&self) -> Option<impl Iterator<Item = KeyGroup>> {
+        let user = self.handler.user.as_ref();
+        user.map(|_| self.groups.iter().copied())
+    }
+
     /// The timers that fire in this bundle.
     pub(super) fn timer_inputs(&self) -> Vec<InputChunk> {
         let Some(timers) = &self.timers else {

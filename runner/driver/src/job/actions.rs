@@ -39,6 +39,7 @@ impl Run {
                 self.seen.metrics.discard(bundle);
                 if let Some(task) = self.tasks.remove(&bundle) {
                     task.abort.abort();
+                    self.distrust_cache(&task);
                 }
             }
             Action::ReleaseData(ids) => self.context.data.release(ids),

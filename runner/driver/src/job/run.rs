@@ -329,6 +329,7 @@ impl Run {
                 drop(staged);
                 let text = "the fault switch made it fail".to_owned();
                 let failure = BundleFailure::Failed(text);
+                self.distrust_cache(&task);
                 self.tell(Input::BundleFailed { bundle, failure });
             }
             Ok(staged) => {
@@ -344,9 +345,20 @@ impl Run {
                     handle.shutdown(&reason);
                 }
             }
-            Err(failure) => self.tell(Input::BundleFailed { bundle, failure }),
+            Err(failure) => {
+                self.distrust_cache(&task);
+                self.tell(Input::BundleFailed { bundle, failure });
+            }
         }
         self.staged.remove(&bundle);
+    }
+
+    /// What a bundle wrote that does not count may be in its worker's cache of user state.
+    pub(super) fn distrust_cache(&self, task: &Task) {
+        if let (Some(live), Some(worker)) = (&task.live, task.worker()) {
+            let stage = live.bundle().stage;
+            self.context.state_tokens.forget(worker, stage);
+        }
     }
 
     pub(super) fn tell(&mut self, input: Input) {

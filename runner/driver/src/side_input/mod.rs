@@ -7,6 +7,7 @@
 //!
 //! All are in memory, within a limit. A window is removed when no reader can look at it any more (`expiry`).
 
+mod cache;
 mod contents;
 mod expiry;
 mod read;
@@ -24,6 +25,7 @@ use dataflume_model::time::EventTime;
 use dataflume_model::trigger::Trigger;
 use dataflume_model::window::{AccumulationMode, WindowKind};
 use dataflume_model::windowed::Element;
+use dataflume_proto::fn_execution::process_bundle_request::CacheToken;
 use rustc_hash::FxHashMap;
 
 use contents::{Entry, Rule, Snapshot, fired};
@@ -163,6 +165,7 @@ impl FeedWriter {
 #[derive(Debug)]
 pub struct SideInputStore {
     readers: FxHashMap<StageId, Vec<SideInput>>,
+    cache_tokens: FxHashMap<StageId, Vec<CacheToken>>,
     windows: RwLock<Windows>,
     expiries: Mutex<Vec<Expiry>>,
     limit_bytes: u64,
@@ -175,6 +178,11 @@ impl SideInputStore {
         Self {
             readers: stages
                 .map(|stage| (stage.id, stage.side_inputs.clone()))
+                .collect(),
+            cache_tokens: plan
+                .stages
+                .iter()
+                .map(|stage| (stage.id, cache::tokens(plan, stage)))
                 .collect(),
             windows: RwLock::default(),
             expiries: Mutex::new(Expiry::all(plan)),
@@ -210,6 +218,11 @@ impl SideInputStore {
                 windows.remove_before(expiry.pcollection, time);
             }
         }
+    }
+
+    /// For those of a stage's side inputs that a worker may keep from bundle to bundle.
+    pub(crate) fn cache_tokens(&self, stage: StageId) -> Vec<CacheToken> {
+        self.cache_tokens.get(&stage).cloned().unwrap_or_default()
     }
 
     /// The side input of this name at a stage's transform.

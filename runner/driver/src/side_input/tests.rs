@@ -123,6 +123,7 @@ fn a_snapshot_stays_and_is_read_from_anywhere() {
 fn more_than_may_be_held_is_refused() {
     let store = SideInputStore {
         readers: FxHashMap::default(),
+        cache_tokens: FxHashMap::default(),
         windows: RwLock::default(),
         expiries: Mutex::default(),
         limit_bytes: 3 << 20,

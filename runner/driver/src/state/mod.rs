@@ -20,6 +20,7 @@ mod page;
 mod request;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 use std::sync::Arc;
 
@@ -31,6 +32,7 @@ use dataflume_model::window::{Window, WindowKind, WindowingStrategy};
 
 pub use bundle::BundleState;
 pub use coders::StateCoders;
+pub(crate) use tokens::StateTokens;
 
 use crate::timers::TimerError;
 
