@@ -165,6 +165,10 @@ impl BeamFnControl for ControlService {
             warn!(worker_id = worker.id, %status, "control stream refused");
         })?;
         debug!(worker_id = worker.id, "worker connected");
+        if let Some(ends) = request.local_addr().zip(request.remote_addr()) {
+            // There is one control stream.
+            let _ = worker.connection.set(ends);
+        }
         worker.connected.cancel();
         // Closing the worker drops the queue's sender: what was queued is still sent, and then the
         // stream ends, which tells the SDK to finish.

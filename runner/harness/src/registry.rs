@@ -1,5 +1,6 @@
 //! Every worker that is expected or connected, by its id.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use dataflume_proto::fn_execution::{Elements, ProvisionInfo};
@@ -17,6 +18,7 @@ use crate::descriptor::RegisteredDescriptor;
 use crate::error::{BundleError, WorkerError};
 use crate::logging::LogSink;
 use crate::metrics::ShortIds;
+use crate::peer::Process;
 use crate::state::StateHandler;
 use crate::status::StatusLink;
 
@@ -116,6 +118,10 @@ pub(crate) struct WorkerState {
     pub(crate) short_ids: ShortIds,
     /// Set when the control stream opens.
     pub(crate) connected: CancellationToken,
+    /// Our end of the connection with the control stream, and the worker's.
+    pub(crate) connection: OnceLock<(SocketAddr, SocketAddr)>,
+    /// Set by the first who wants to know.
+    process: OnceLock<Arc<OnceLock<Option<Process>>>>,
     /// Set when the worker is lost or told to end; never reset.
     pub(crate) closed: CancellationToken,
     pub(crate) closed_because: OnceLock<String>,
@@ -162,6 +168,8 @@ impl WorkerState {
             status: StatusLink::default(),
             short_ids: ShortIds::default(),
             connected: CancellationToken::new(),
+            connection: OnceLock::new(),
+            process: OnceLock::new(),
             closed: CancellationToken::new(),
             closed_because: OnceLock::new(),
             said_all: CancellationToken::new(),
@@ -187,6 +195,22 @@ impl WorkerState {
         self.control.close(reason);
         self.status.close(reason);
         self.closed.cancel();
+    }
+
+    /// The worker's process, where it can be found. It is looked for when this is asked for the first time, which takes a moment:
+    /// until then it is unknown.
+    pub(crate) fn process(&self) -> Option<Process> {
+        let found = self.process.get_or_init(|| {
+            let found = Arc::new(OnceLock::new());
+            if let Some((ours, theirs)) = self.connection.get().copied() {
+                let found = Arc::clone(&found);
+                tokio::task::spawn_blocking(move || {
+                    found.set(Process::at_the_other_end(ours, theirs))
+                });
+            }
+            found
+        });
+        found.get().copied().flatten()
     }
 
     /// Why the worker closed; a placeholder while it is open.

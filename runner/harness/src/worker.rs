@@ -13,6 +13,7 @@ use crate::bundle::{BundleRequest, RunningBundle, start};
 use crate::descriptor::RegisteredDescriptor;
 use crate::error::{BundleError, WorkerError};
 use crate::logging::LogSink;
+use crate::peer::Process;
 use crate::registry::{Registry, WorkerState};
 
 /// A worker that is about to be started.
@@ -175,6 +176,14 @@ impl Worker {
     /// [`WorkerError::NotConnected`] when the worker has no status stream: not every SDK opens one.
     pub async fn status(&self) -> Result<String, WorkerError> {
         self.guard.state.status.request().await
+    }
+
+    /// The worker's process, if it runs on this machine. Unknown at first: it is looked for when this is called for the first time.
+    ///
+    /// Must be called within a tokio runtime.
+    #[must_use]
+    pub fn process(&self) -> Option<Process> {
+        self.guard.state.process()
     }
 
     /// Resolves to the reason when the worker's streams have ended.

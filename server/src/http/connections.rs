@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use dataflume_harness::fn_api::{HTTP2_CONNECTION_WINDOW_BYTES, HTTP2_STREAM_WINDOW_BYTES};
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -14,6 +15,8 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tonic::transport::server::Connected;
+use tower::ServiceExt;
 use tracing::{debug, warn};
 
 use super::listener::Listeners;
@@ -123,7 +126,14 @@ impl Acceptor {
         if let Err(error) = socket.set_nodelay(true) {
             debug!(%error, "TCP_NODELAY could not be set");
         }
-        let service = TowerToHyperService::new(self.router.clone());
+        // The calls of a worker tell by this which process it is.
+        let ends = socket.connect_info();
+        let router = self.router.clone();
+        let service = router.map_request(move |mut request: http::Request<Incoming>| {
+            request.extensions_mut().insert(ends.clone());
+            request
+        });
+        let service = TowerToHyperService::new(service);
         let connection = self.builder.serve_connection(TokioIo::new(socket), service);
         let connection = graceful.watch(connection.into_owned());
         let counted = Counted::new(self.open.clone());

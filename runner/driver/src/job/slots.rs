@@ -1,20 +1,24 @@
-//! Gives workers more slots while their bundles leave the machine idle.
+//! Gives workers more slots while their bundles leave the machine idle, or would if others did.
+
+use std::time::{Duration, Instant};
 
 use dataflume_engine::Input;
-use dataflume_engine::autoscale::SlotPolicy;
+use dataflume_engine::autoscale::{Load, Processors, SlotPolicy};
+use dataflume_harness::{Process, ProcessorTime, Worker};
 use dataflume_model::ids::{EnvironmentId, WorkerId};
 use dataflume_model::time::ProcessingTime;
+use rustc_hash::FxHashMap;
 
 use super::run::Run;
 
 /// The machine's processor time, as Linux counts it; nothing is known on other systems, and nothing changes then.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct ProcessorTime {
+struct MachineTime {
     idle: u64,
     all: u64,
 }
 
-impl ProcessorTime {
+impl MachineTime {
     fn read() -> Option<Self> {
         Self::parse(&std::fs::read_to_string("/proc/stat").ok()?)
     }
@@ -43,11 +47,44 @@ impl ProcessorTime {
     }
 }
 
+/// What the processes of an environment's workers have wanted so far.
+#[derive(Debug)]
+struct Wants {
+    at: Instant,
+    by_process: FxHashMap<Process, ProcessorTime>,
+}
+
+impl Wants {
+    /// `None` if one of them is unknown.
+    fn read(workers: &[Worker]) -> Option<Self> {
+        // In LOOPBACK, all workers of a job are one process.
+        let at = Instant::now();
+        // Each is asked, so that all are looked for.
+        let processes: Vec<Option<Process>> = workers.iter().map(Worker::process).collect();
+        let by_process = processes
+            .into_iter()
+            .map(|process| Some((process?, process?.processor_time()?)))
+            .collect::<Option<_>>()?;
+        Some(Self { at, by_process })
+    }
+
+    /// How many processors they wanted since then. `None` if they are others.
+    fn since(&self, before: &Self) -> Option<f64> {
+        let mut wanted = Duration::ZERO;
+        for (process, now) in &self.by_process {
+            wanted += now.wanted_since(*before.by_process.get(process)?);
+        }
+        let passed = self.at.saturating_duration_since(before.at);
+        (!passed.is_zero()).then(|| wanted.as_secs_f64() / passed.as_secs_f64())
+    }
+}
+
 /// Of one environment.
 #[derive(Debug)]
 pub(super) struct Slots {
     policy: SlotPolicy,
-    seen: Option<ProcessorTime>,
+    seen: Option<MachineTime>,
+    wants: Option<Wants>,
 }
 
 impl Slots {
@@ -55,12 +92,35 @@ impl Slots {
         Self {
             policy: SlotPolicy::new(slots),
             seen: None,
+            wants: None,
         }
     }
 
     /// Of each worker.
     pub(super) fn now(&self) -> u32 {
         self.policy.slots()
+    }
+
+    /// The processors since the last look.
+    fn processors(&mut self, load: &Load, workers: &[Worker]) -> Processors {
+        let seen = MachineTime::read();
+        let idle = seen
+            .zip(self.seen)
+            .and_then(|(now, before)| now.idle_since(before));
+        self.seen = seen;
+        let asks = self.policy.asks_for_wanted(load, workers.len() as u32);
+        let wants = asks.then(|| Wants::read(workers)).flatten();
+        let wanted = wants
+            .as_ref()
+            .zip(self.wants.as_ref())
+            .and_then(|(now, before)| now.since(before));
+        self.wants = wants;
+        let count = std::thread::available_parallelism().map_or(1, |count| count.get() as u32);
+        Processors {
+            count,
+            idle,
+            wanted,
+        }
     }
 }
 
@@ -93,19 +153,16 @@ impl Run {
                 .handles
                 .iter()
                 .filter(|(_, (_, of))| *of == environment);
-            let workers: Vec<WorkerId> = of.map(|(worker, _)| *worker).collect();
+            let (ids, workers): (Vec<WorkerId>, Vec<Worker>) =
+                of.map(|(id, (worker, _))| (*id, worker.clone())).unzip();
             let slots = &mut self.slots[index];
-            let seen = ProcessorTime::read();
-            let idle = seen
-                .zip(slots.seen)
-                .and_then(|(now, before)| now.idle_since(before));
-            slots.seen = seen;
-            let count = workers.len() as u32;
-            let Some(slots) = slots.policy.look(now, &load, count, idle) else {
+            let processors = slots.processors(&load, &workers);
+            let count = ids.len() as u32;
+            let Some(slots) = slots.policy.look(now, &load, count, processors) else {
                 continue;
             };
             tracing::info!(job_id = self.spec.id, %environment, slots, "bundles per worker");
-            for worker in workers {
+            for worker in ids {
                 self.tell(Input::WorkerSlots { worker, slots });
             }
         }
@@ -118,7 +175,7 @@ mod tests {
 
     #[test]
     fn idle_is_what_no_processor_worked_in() {
-        let read = |line: &str| ProcessorTime::parse(&format!("{line}\ncpu0 1 2\n"));
+        let read = |line: &str| MachineTime::parse(&format!("{line}\ncpu0 1 2\n"));
         let before = read("cpu  100 0 50 800 40 5 5 0 7 7").expect("a line of Linux");
         assert_eq!((before.idle, before.all), (840, 1000));
         let after = read("cpu  120 0 50 860 60 5 5 0 9 9").expect("a line of Linux");

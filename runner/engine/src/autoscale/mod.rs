@@ -13,7 +13,7 @@ mod throughput;
 use dataflume_model::time::ProcessingTime;
 
 pub use load::Load;
-pub use slots::SlotPolicy;
+pub use slots::{Processors, SlotPolicy};
 
 use throughput::Throughput;
 
