@@ -1,4 +1,5 @@
-//! Beam's Go suite: the SDK module's integration and regression tests, one process for each test.
+//! Beam's Go suites: the SDK module's integration and regression tests, and the tests of its packages that run pipelines; one
+//! process for each test.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use super::drain;
+use super::go_packages::Tests;
 use super::outcome::Outcome;
 use super::process::output_of;
 use super::setting::Workers;
@@ -16,14 +18,6 @@ use super::suite::{Batch, Suite, target_folder};
 use crate::examples::{self, BEAM_VERSION};
 use crate::sdk_images::Sdk;
 use crate::workspace::must;
-
-/// The packages with tests for any runner, below the module's root.
-const PACKAGES: [&str; 4] = [
-    "test/integration/primitives",
-    "test/integration/synthetic",
-    "test/integration/wordcount",
-    "test/regression",
-];
 
 /// The test whose pipeline ends only when it is drained from outside.
 const DRAINED: &str = "TestDrain";
@@ -35,15 +29,17 @@ const WITHOUT_MEMORY: &str = "TestOomParDo";
 /// The suite, with the test programs that are built from the module.
 #[derive(Debug)]
 pub(crate) struct GoSuite {
+    tests: Tests,
     folder: PathBuf,
     module: OnceLock<PathBuf>,
 }
 
 impl GoSuite {
     /// It is built below the workspace's target folder.
-    pub(crate) fn new(workspace: &Path) -> Self {
+    pub(crate) fn new(workspace: &Path, tests: Tests) -> Self {
         Self {
-            folder: target_folder(workspace, "go"),
+            tests,
+            folder: target_folder(workspace, tests.name()),
             module: OnceLock::new(),
         }
     }
@@ -60,34 +56,31 @@ impl GoSuite {
             .context("the module was not found")
     }
 
+    /// A package's program, by the package's name in those of tests.
     fn program(&self, package: &str) -> PathBuf {
-        self.folder.join(format!("{package}.test"))
+        self.folder
+            .join(format!("{}.test", package.replace('/', "-")))
     }
-}
-
-/// The last part of a package's path.
-fn short_name(package: &str) -> &str {
-    package.rsplit('/').next().unwrap_or(package)
 }
 
 impl Suite for GoSuite {
     fn name(&self) -> &'static str {
-        "go"
+        self.tests.name()
     }
 
     fn title(&self) -> String {
-        format!("Go: integration and regression tests of module beam v{BEAM_VERSION}")
+        format!("Go: {} of module beam v{BEAM_VERSION}", self.tests.title())
     }
 
     fn prepare(&self) -> Result<()> {
         fs::create_dir_all(&self.folder)?;
         let module = self.module()?.to_owned();
-        for package in PACKAGES {
+        for package in self.tests.packages() {
             must(
                 Command::new("go")
                     .args(["test", "-c", "-o"])
-                    .arg(self.program(short_name(package)))
-                    .arg(format!("./go/{package}"))
+                    .arg(self.program(self.tests.name_of(package)))
+                    .arg(format!("./go/{}", package.path))
                     .current_dir(&module),
             )?;
         }
@@ -96,20 +89,22 @@ impl Suite for GoSuite {
 
     fn list(&self) -> Result<Vec<String>> {
         let mut tests = Vec::new();
-        for package in PACKAGES.map(short_name) {
+        for package in self.tests.packages() {
+            let name = self.tests.name_of(package);
             // The programs check their flags before they list.
             let output = output_of(
-                Command::new(self.program(package))
+                Command::new(self.program(name))
                     .args([
                         "-test.list",
-                        ".",
+                        package.wanted,
                         "--runner=universal",
                         "--endpoint=localhost:1",
                     ])
                     .current_dir(&self.folder),
             )?;
-            let names = output.lines().filter(|line| line.starts_with("Test"));
-            tests.extend(names.map(|name| format!("{package}.{name}")));
+            let wanted = |line: &&str| line.starts_with("Test") || line.starts_with("Example");
+            let found = output.lines().filter(wanted);
+            tests.extend(found.map(|test| format!("{name}.{test}")));
         }
         Ok(tests)
     }
@@ -139,12 +134,11 @@ impl Suite for GoSuite {
         let (package, name) = test
             .split_once('.')
             .with_context(|| format!("{test} is not PACKAGE.TEST"))?;
-        let source = self.module()?.join("go").join(
-            PACKAGES
-                .iter()
-                .find(|path| short_name(path) == package)
-                .with_context(|| format!("no package {package}"))?,
-        );
+        let mut packages = self.tests.packages().iter();
+        let found = packages
+            .find(|found| self.tests.name_of(found) == package)
+            .with_context(|| format!("no package {package}"))?;
+        let source = self.module()?.join("go").join(found.path);
         if name == DRAINED {
             let limit = Duration::from_secs(batch.limit_seconds);
             drain::when_running(batch.endpoint.to_owned(), "go-testdrain", limit);
@@ -195,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_run_of_no_test_did_not_pass() {
-        let suite = GoSuite::new(Path::new("/nowhere"));
+        let suite = GoSuite::new(Path::new("/nowhere"), Tests::Integration);
         for (output, success, expected) in [
             ("--- PASS: TestX (0.1s)\nPASS", true, Outcome::Passed),
             ("--- SKIP: TestX (0.1s)\nPASS", true, Outcome::Skipped),

@@ -7,6 +7,7 @@
 mod drain;
 pub(crate) mod emulator;
 mod go;
+mod go_packages;
 mod java;
 pub(crate) mod known;
 pub(crate) mod outcome;
@@ -89,6 +90,8 @@ pub(crate) enum SuiteName {
     JavaExtensions,
     /// The Go SDK's integration and regression tests.
     Go,
+    /// The tests of the Go SDK's packages that run pipelines, and Prism's own; only if asked for.
+    GoSdk,
     /// The TypeScript package's tests that run pipelines; only if asked for.
     #[value(name = "typescript")]
     TypeScript,
@@ -102,6 +105,7 @@ impl SuiteName {
             |category| -> Box<dyn Suite> { Box::new(java::JavaSuite::new(workspace, category)) };
         let python =
             |tests| -> Box<dyn Suite> { Box::new(python::PythonSuite::new(workspace, tests)) };
+        let go = |tests| -> Box<dyn Suite> { Box::new(go::GoSuite::new(workspace, tests)) };
         match self {
             Self::Python => python(python::Tests::Portable),
             Self::PythonFnRunner => python(python::Tests::FnApi),
@@ -111,7 +115,8 @@ impl SuiteName {
             Self::Java => java(java::Category::ValidatesRunner),
             Self::JavaNeedsRunner => java(java::Category::NeedsRunner),
             Self::JavaExtensions => java(java::Category::Extensions),
-            Self::Go => Box::new(go::GoSuite::new(workspace)),
+            Self::Go => go(go_packages::Tests::Integration),
+            Self::GoSdk => go(go_packages::Tests::Sdk),
             Self::TypeScript => Box::new(typescript::TypeScriptSuite::new(workspace)),
         }
     }
