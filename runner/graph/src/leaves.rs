@@ -13,8 +13,11 @@ use crate::node::{Node, NodeKind};
 use crate::refusal::{At, ProblemKind, Problems};
 use crate::translate::TranslateOptions;
 
+/// As this, Python's SDK writes a transform that has no form in Beam's model.
+const PICKLED_PYTHON: &str = "beam:transform:pickled_python:v1";
+
 /// Transforms that Beam leaves to the runner, and that this one doesn't run.
-const NOT_RUN_HERE: [(&str, &str); 5] = [
+const NOT_RUN_HERE: [(&str, &str); 6] = [
     (
         deprecated_primitives::READ,
         "this is the deprecated primitive Read; let the SDK use splittable DoFns instead (remove the \
@@ -35,6 +38,11 @@ const NOT_RUN_HERE: [(&str, &str); 5] = [
     (
         composites::WRITE_FILES,
         "writing files on the runner is not supported; the SDK must expand it",
+    ),
+    (
+        PICKLED_PYTHON,
+        "this transform neither expands into others nor says in Beam's terms what it does; only a runner of \
+         Python's own could know it",
     ),
 ];
 
@@ -164,13 +172,27 @@ impl<'a> Walk<'a> {
 
     fn test_stream(&mut self, id: &str, transform: &PTransform) {
         let spec = transform.spec.clone().unwrap_or_default();
+        let at = At {
+            id,
+            name: &transform.unique_name,
+        };
         match TestStreamPayload::decode(spec.payload) {
+            // Python's SDK names a service always, by no address where there is none.
+            Ok(TestStreamPayload {
+                endpoint: Some(service),
+                ..
+            }) if !service.url.is_empty() => {
+                let reason = format!(
+                    "its events are at the service {:?}, which is not asked; give the TestStream the events \
+                     themselves",
+                    service.url
+                );
+                self.problems
+                    .add(ProblemKind::UnsupportedTransform, at, spec.urn, reason);
+                self.push(id, transform, NodeKind::Refused);
+            }
             Ok(payload) => self.push(id, transform, NodeKind::TestStream(payload)),
             Err(error) => {
-                let at = At {
-                    id,
-                    name: &transform.unique_name,
-                };
                 self.problems
                     .malformed(at, spec.urn, format!("its payload is broken: {error}"));
                 self.push(id, transform, NodeKind::Refused);

@@ -96,10 +96,14 @@ impl ProblemKind {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.problems.len();
-        let things = if count == 1 { "thing" } else { "things" };
+        let things = if count == 1 {
+            "thing in it is"
+        } else {
+            "things in it are"
+        };
         write!(
             f,
-            "the pipeline can't be run: {count} {things} in it are not possible"
+            "the pipeline can't be run: {count} {things} not possible"
         )?;
         for problem in &self.problems {
             write!(f, "\n- {problem}")?;

@@ -4,12 +4,15 @@ mod common;
 
 use common::builder::{Builder, set_payload, spec};
 use dataflume_graph::ProblemKind;
-use dataflume_proto::pipeline::{StateSpec, TimerFamilySpec, accumulation_mode};
+use dataflume_proto::pipeline::{
+    ApiServiceDescriptor, StateSpec, TestStreamPayload, TimerFamilySpec, accumulation_mode,
+};
 use dataflume_proto::urn::{
     composites, deprecated_primitives, primitives, standard_coders, standard_side_input_types,
     standard_user_state_types,
 };
 use expect_test::{Expect, expect};
+use prost::Message as _;
 
 fn check(builder: &Builder, expected: &Expect) {
     let problems: Vec<String> = builder
@@ -56,6 +59,37 @@ fn everything_is_said_at_once() {
         not-keyed "state" beam:coder:string_utf8:v1: has state or timers, so PCollection "mystery.out" must have a beam:coder:kv:v1 coder; give its elements a key-value type
         unsupported-state "state" 0: timer family "when" is in a time domain that is not known
         unsupported-transform "source" acme:source:v1: has 0 main inputs; only one can be read (a source begins with an Impulse)"#]],
+    );
+}
+
+#[test]
+fn what_only_the_sdk_s_own_runner_knows() {
+    let mut b = pipeline();
+    b.with_output(
+        "timing",
+        "beam:transform:pickled_python:v1",
+        &["strings"],
+        "string",
+    )
+    .environment_id = "python".into();
+    let payload = TestStreamPayload {
+        coder_id: "string".into(),
+        endpoint: Some(ApiServiceDescriptor {
+            url: "localhost:1".into(),
+            ..ApiServiceDescriptor::default()
+        }),
+        ..TestStreamPayload::default()
+    };
+    b.with_output("script", primitives::TEST_STREAM, &[], "string")
+        .spec = Some(spec(
+        primitives::TEST_STREAM,
+        payload.encode_to_vec().into(),
+    ));
+    check(
+        &b,
+        &expect![[r#"
+        unsupported-transform "timing" beam:transform:pickled_python:v1: this transform neither expands into others nor says in Beam's terms what it does; only a runner of Python's own could know it
+        unsupported-transform "script" beam:transform:teststream:v1: its events are at the service "localhost:1", which is not asked; give the TestStream the events themselves"#]],
     );
 }
 
