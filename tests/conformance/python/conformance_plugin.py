@@ -13,6 +13,9 @@ LONGEST_MESSAGE = 4000
 
 _calls = {}
 
+# Those of pipelines that would run in the test's own process, in the suite that has such.
+_local_pipelines = None
+
 
 class OutOfTime(BaseException):
   """The test took longer than its limit. Not an Exception, so that no test takes it for one that it expects."""
@@ -20,6 +23,10 @@ class OutOfTime(BaseException):
 
 def _name(nodeid):
   file, *names = nodeid.split('::')
+  if 'CONFORMANCE_LOCAL_PIPELINES' in os.environ:
+    # Some of that suite's files have the same name.
+    folders = Path(file).with_suffix('').parts
+    return '.'.join([*folders[folders.index('apache_beam') + 1 :], *names])
   # Our own files are one a suite; the SDK's are several.
   module = [] if file.endswith('endpoint_test.py') else [Path(file).stem]
   return '.'.join(module + names)
@@ -31,6 +38,7 @@ def _tell(**event):
 
 
 def pytest_configure(config):
+  global _local_pipelines
   config.addinivalue_line('markers', 'it_validatesrunner: a test for any runner')
   # What pipelines of the SDK's own tests run on.
   options = [
@@ -42,6 +50,10 @@ def pytest_configure(config):
   if 'CONFORMANCE_ALL_PIPELINES' in os.environ:
     # Other pipelines of tests take their options from where a program's do.
     sys.argv[1:] = options
+  if 'CONFORMANCE_LOCAL_PIPELINES' in os.environ:
+    from local_pipelines import LocalPipelines
+
+    _local_pipelines = LocalPipelines(options)
 
 
 @pytest.hookimpl(trylast=True)
@@ -74,6 +86,8 @@ def pytest_runtest_call():
 
 
 def pytest_runtest_logstart(nodeid):
+  if _local_pipelines:
+    _local_pipelines.sent = 0
   _tell(event='start', test=_name(nodeid))
 
 
@@ -90,4 +104,6 @@ def pytest_runtest_logreport(report):
 
 def pytest_runtest_logfinish(nodeid):
   seconds, outcome, message = _calls.pop(nodeid)
+  if _local_pipelines and _local_pipelines.sent == 0 and outcome == 'passed':
+    outcome = 'no_pipeline'
   _tell(event='end', test=_name(nodeid), outcome=outcome, seconds=round(seconds, 3), message=message)

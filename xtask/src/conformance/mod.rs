@@ -19,6 +19,7 @@ mod shard;
 mod suite;
 mod timing;
 mod typescript;
+mod wheel;
 
 use std::path::Path;
 
@@ -78,6 +79,8 @@ pub(crate) enum SuiteName {
     PythonFnRunner,
     /// The wheel's tests that are marked `it_validatesrunner`; only if asked for.
     PythonValidatesRunner,
+    /// All the wheel's tests whose pipelines any runner can run, marked or not; only if asked for.
+    PythonPipelines,
     /// The wheel's tests of Java transforms and Beam SQL in Python pipelines; only if asked for.
     PythonCrossLanguage,
     /// The wheel's tests of Beam YAML; only if asked for.
@@ -110,6 +113,7 @@ impl SuiteName {
             Self::Python => python(python::Tests::Portable),
             Self::PythonFnRunner => python(python::Tests::FnApi),
             Self::PythonValidatesRunner => python(python::Tests::Marked),
+            Self::PythonPipelines => python(python::Tests::Pipelines),
             Self::PythonCrossLanguage => python(python::Tests::CrossLanguage),
             Self::PythonYaml => python(python::Tests::Yaml),
             Self::Java => java(java::Category::ValidatesRunner),

@@ -14,6 +14,8 @@ pub(crate) enum Outcome {
     TimedOut,
     /// The suite itself skips it.
     Skipped,
+    /// It passed and ran no pipeline: it says nothing about a runner.
+    NoPipeline,
 }
 
 impl Outcome {
@@ -24,6 +26,7 @@ impl Outcome {
             Self::Failed => "FAIL",
             Self::TimedOut => "TIMEOUT",
             Self::Skipped => "skip",
+            Self::NoPipeline => "-",
         }
     }
 

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::emulator::ExpansionService;
 use super::suite::{Batch, Suite, target_folder};
+use super::wheel;
 use crate::examples::BEAM_VERSION;
 use crate::python::{Beam, PYTHON_VARIABLE};
 use crate::workspace::{self, must};
@@ -23,12 +24,15 @@ const TEST_PACKAGES: [&str; 4] = [
     "tenacity==8.5.0",
 ];
 
+/// What Beam's dataframes are made of.
+const PANDAS: &str = "pandas==2.3.3";
+
 /// What Beam YAML needs besides: the packages of the wheel's extra `yaml`.
 const YAML_PACKAGES: [&str; 6] = [
     "docstring-parser==0.18.0",
     "jinja2==3.1.6",
     "jsonschema==4.26.0",
-    "pandas==2.3.3",
+    PANDAS,
     "quickjs-ng==0.17.0.2",
     "virtualenv-clone==0.5.7",
 ];
@@ -42,50 +46,18 @@ pub(crate) enum Tests {
     FnApi,
     /// What is marked as a test for any runner, as it is.
     Marked,
+    /// What is marked, and what is not but runs pipelines that any runner can run.
+    Pipelines,
     /// Those of Java transforms in Python pipelines, Beam SQL among them.
     CrossLanguage,
     /// Those of Beam YAML that run pipelines.
     Yaml,
 }
 
-/// Where the wheel has tests of Java transforms that need nothing outside this machine.
-const CROSS_LANGUAGE: [&str; 2] = [
-    "io/external/generate_sequence_test.py",
-    "transforms/sql_test.py",
-];
-
-/// Where the wheel has tests of Beam YAML that run pipelines. Those with Java transforms are last: the SDK keeps the connection to
-/// the service that expanded them where later pipelines' functions refer to it, and then can't pickle those.
-const YAML: [&str; 9] = [
-    "yaml/programming_guide_test.py",
-    "yaml/yaml_combine_test.py",
-    "yaml/yaml_io_test.py",
-    "yaml/yaml_mapping_test.py",
-    "yaml/yaml_transform_scope_test.py",
-    "yaml/yaml_transform_test.py",
-    "yaml/yaml_udf_test.py",
-    "yaml/yaml_testing_test.py",
-    "yaml/yaml_join_test.py",
-];
-
 /// By these names the SDK, and Beam YAML, ask for the service that expands Beam SQL.
 const SQL_SERVICES: [&str; 2] = [
     ":sdks:java:extensions:sql:expansion-service:shadowJar",
     "sdks:java:extensions:sql:expansion-service:shadowJar",
-];
-
-/// Where the wheel has tests that are marked. Others that are need a service outside this machine, or look at no result of a runner.
-const MARKED: [&str; 10] = [
-    "metrics/metric_test.py",
-    "pipeline_test.py",
-    "transforms/combinefn_lifecycle_test.py",
-    "transforms/combiners_test.py",
-    "transforms/deduplicate_test.py",
-    "transforms/dofn_lifecycle_test.py",
-    "transforms/ptransform_test.py",
-    "transforms/sideinputs_test.py",
-    "transforms/util_test.py",
-    "runners/portability/fn_api_runner/translations_test.py",
 ];
 
 /// A suite of the wheel's.
@@ -116,11 +88,19 @@ impl PythonSuite {
             Tests::FnApi => vec![self.sources.join("fn_runner_endpoint_test.py").into()],
             Tests::Marked => {
                 let mut arguments = vec!["-m".into(), "it_validatesrunner".into()];
-                arguments.extend(files_of_the_wheel(&MARKED)?);
+                arguments.extend(wheel::files(&wheel::MARKED)?);
                 arguments
             }
-            Tests::CrossLanguage => files_of_the_wheel(&CROSS_LANGUAGE)?,
-            Tests::Yaml => files_of_the_wheel(&YAML)?,
+            Tests::Pipelines => {
+                // As in Beam's own pytest.ini: tests are methods of unittest's classes, whatever else is called so.
+                let mut arguments = ["-o", "python_functions=", "-o", "python_classes="]
+                    .map(OsString::from)
+                    .to_vec();
+                arguments.extend(wheel::listed_files(&self.sources.join("pipelines.txt"))?);
+                arguments
+            }
+            Tests::CrossLanguage => wheel::files(&wheel::CROSS_LANGUAGE)?,
+            Tests::Yaml => wheel::files(&wheel::YAML)?,
         })
     }
 
@@ -177,8 +157,10 @@ impl PythonSuite {
     /// The packages that the tests import.
     fn wanted_packages(&self) -> Vec<&'static str> {
         let mut packages = TEST_PACKAGES.to_vec();
-        if self.tests == Tests::Yaml {
-            packages.extend(YAML_PACKAGES);
+        match self.tests {
+            Tests::Yaml => packages.extend(YAML_PACKAGES),
+            Tests::Pipelines => packages.push(PANDAS),
+            _ => {}
         }
         packages
     }
@@ -188,6 +170,7 @@ impl PythonSuite {
         self.folder.join(match self.tests {
             // Those that Beam uses where it finds them shall not be found by other suites.
             Tests::Yaml => "yaml-packages",
+            Tests::Pipelines => "pipelines-packages",
             _ => "packages",
         })
     }
@@ -217,12 +200,6 @@ impl PythonSuite {
             .env("PYTHONDONTWRITEBYTECODE", "1");
         Ok(command)
     }
-}
-
-/// Files of the installed SDK.
-fn files_of_the_wheel(files: &[&str]) -> Result<Vec<OsString>> {
-    let package = Beam::ensure()?.package;
-    Ok(files.iter().map(|file| package.join(file).into()).collect())
 }
 
 /// An interpreter in the folder, with the SDK's packages and those in more folders.
@@ -279,6 +256,7 @@ impl Suite for PythonSuite {
             Tests::Portable => "python",
             Tests::FnApi => "python-fn-runner",
             Tests::Marked => "python-validates-runner",
+            Tests::Pipelines => "python-pipelines",
             Tests::CrossLanguage => "python-cross-language",
             Tests::Yaml => "python-yaml",
         }
@@ -289,6 +267,7 @@ impl Suite for PythonSuite {
             Tests::Portable => "PortableRunnerTest",
             Tests::FnApi => "FnApiRunnerTest and FnApiBasedStateBackedCoderTest",
             Tests::Marked => "tests marked it_validatesrunner",
+            Tests::Pipelines => "tests with pipelines, marked or not,",
             Tests::CrossLanguage => "tests of Java transforms (2.65.0) and Beam SQL",
             Tests::Yaml => "Beam YAML's tests",
         };
@@ -337,7 +316,11 @@ impl Suite for PythonSuite {
         match self.tests {
             // The test of values that are read page by page has 60 KB of them.
             Tests::FnApi => &["--inline-group-size=0B"],
-            Tests::Portable | Tests::Marked | Tests::CrossLanguage | Tests::Yaml => &[],
+            Tests::Portable
+            | Tests::Marked
+            | Tests::Pipelines
+            | Tests::CrossLanguage
+            | Tests::Yaml => &[],
         }
     }
 
@@ -358,6 +341,9 @@ impl Suite for PythonSuite {
             .env("CONFORMANCE_LIMIT_SECONDS", batch.limit_seconds.to_string());
         if self.tests == Tests::Yaml {
             command.env("CONFORMANCE_ALL_PIPELINES", "1");
+        }
+        if self.tests == Tests::Pipelines {
+            command.env("CONFORMANCE_LOCAL_PIPELINES", "1");
         }
         if self.needs_java() {
             self.with_java(&mut command)?;

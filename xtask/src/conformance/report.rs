@@ -18,7 +18,8 @@ const HEADER: &str = "\
 
 Beam's own suites, unmodified, against Dataflume, test by test. `cargo xtask conformance [python|java|go] [filter]` runs them and
 writes this page; `go-sdk`, `typescript`, `java-needs-runner`, `java-extensions`, `python-fn-runner`, `python-validates-runner`,
-`python-cross-language` and `python-yaml` are further ones, run when they are asked for. `--endpoint HOST:PORT` runs them against another job service, and
+`python-pipelines`, `python-cross-language` and `python-yaml` are further ones, run when they are asked for. `--endpoint HOST:PORT`
+runs them against another job service, and
 `--time-against-prism` compares how long the tests take. Pipelines run in LOOPBACK: the workers are threads of the test's own
 process. Only cross-language tests, those with Beam SQL among them, run in Dataflume's own Java and Python workers, with an expansion service that the command
 starts. The last section has the totals with process workers, with several workers, and under stress. A test that is known to fail is in
@@ -76,14 +77,19 @@ impl SuiteReport {
                 .filter(|(result, ..)| result.outcome == outcome)
                 .count()
         };
-        format!(
+        let without = count(Outcome::NoPipeline);
+        let mut summary = format!(
             "{} tests: {} passed, {} failed, {} timed out, {} skipped by the suite itself",
-            self.tests.len(),
+            self.tests.len() - without,
             count(Outcome::Passed),
             count(Outcome::Failed),
             count(Outcome::TimedOut),
             count(Outcome::Skipped)
-        )
+        );
+        if without > 0 {
+            let _ = write!(summary, "; {without} more ran no pipeline");
+        }
+        summary
     }
 
     /// Prints what a person has to look at.
@@ -116,7 +122,11 @@ impl SuiteReport {
             self.title,
             self.summary()
         );
-        for (result, verdict, reason) in &self.tests {
+        let rows = self
+            .tests
+            .iter()
+            .filter(|(result, ..)| result.outcome != Outcome::NoPipeline);
+        for (result, verdict, reason) in rows {
             let note = match verdict {
                 Verdict::Known => reason.clone().unwrap_or_default(),
                 Verdict::Unexpected => "not expected".to_owned(),
