@@ -42,7 +42,7 @@ use tracing::debug;
 pub use crate::artifacts::ArtifactSource;
 pub use error::PoolError;
 pub use instance::Instance;
-pub use managed::WarmPythons;
+pub use managed::{JavaClasses, WarmPythons};
 pub use output::{OutputStream, WorkerLogSink};
 pub use sweep::{Swept, sweep};
 
@@ -143,6 +143,8 @@ pub struct PoolContext {
     pub pythons: Vec<PathBuf>,
     /// Interpreters that are ready to become workers.
     pub warm_pythons: Option<Arc<WarmPythons>>,
+    /// Archives of the classes that Java workers load.
+    pub java_classes: Option<Arc<JavaClasses>>,
     /// The Java launcher. When `None`: `DATAFLUME_JAVA`, `JAVA_HOME`, then `java` on the `PATH`.
     pub java: Option<PathBuf>,
     /// `beam-sdks-java-harness`, a jar or a folder of jars, for jobs that don't stage it. When
@@ -169,6 +171,7 @@ impl PoolContext {
             supervisor_exe: supervisor_exe.into(),
             pythons: Vec::new(),
             warm_pythons: None,
+            java_classes: None,
             java: None,
             java_harness: None,
             environment_variables: Vec::new(),

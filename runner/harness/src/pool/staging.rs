@@ -26,6 +26,8 @@ pub(crate) struct Staged {
     pub(crate) name: String,
     /// Where it is.
     pub(crate) path: PathBuf,
+    /// The hash of its content, in hexadecimal.
+    pub(crate) sha256: String,
     /// What it is for.
     pub(crate) role_urn: String,
 }
@@ -149,6 +151,7 @@ async fn fetch(
         _ => Ok(Staged {
             name,
             path,
+            sha256: actual,
             role_urn,
         }),
     }

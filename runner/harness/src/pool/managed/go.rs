@@ -28,6 +28,7 @@ impl Runtime for Go {
             arguments: vec!["--worker=true".into()],
             variables: Vec::new(),
             python: None,
+            java: None,
         })
     }
 
@@ -75,6 +76,7 @@ mod tests {
         Staged {
             name: name.to_owned(),
             path: name.into(),
+            sha256: String::new(),
             role_urn: role_urn.to_owned(),
         }
     }

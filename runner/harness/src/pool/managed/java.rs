@@ -12,6 +12,9 @@ use super::jars::{HARNESS, JAMM, Places, is_staged};
 use super::tools::find_program;
 use super::{Job, Prepared, Runtime};
 
+/// As Beam's images have it.
+pub(super) const COLLECTOR: &str = "-XX:+UseParallelGC";
+
 const HARNESS_CLASS: &str = "org.apache.beam.fn.harness.FnHarness";
 
 /// A longer class path goes into a file: one argument is limited to 128 KiB.
@@ -36,11 +39,22 @@ pub(crate) struct Java {
 impl Runtime for Java {
     async fn prepare(&self, job: &Job<'_>) -> Result<Prepared, PoolError> {
         let program = launcher(job.context.java.as_deref())?;
-        let (class_path, jamm) = self.class_path(job).await?;
-        let mut arguments: Vec<OsString> = vec![
-            "-XX:+UseParallelGC".into(),
-            "-XX:-OmitStackTraceInFastThrow".into(),
-        ];
+        let (mut class_path, mut jamm) = self.class_path(job).await?;
+        let mut arguments: Vec<OsString> =
+            vec![COLLECTOR.into(), "-XX:-OmitStackTraceInFastThrow".into()];
+        let shared = match &job.context.java_classes {
+            Some(classes) => classes.share(&program, &class_path, job.staged).await,
+            None => None,
+        };
+        let lease = shared.map(|shared| {
+            arguments.push(shared.argument);
+            let place = class_path.iter().position(|jar| Some(jar) == jamm.as_ref());
+            if let Some(jar) = place.and_then(|place| shared.class_path.get(place)) {
+                jamm = Some(jar.clone());
+            }
+            class_path = shared.class_path;
+            shared.lease
+        });
         if let (Some(jamm), false) = (jamm, has_experiment(job.spec, "disable_jamm_agent")) {
             let mut agent = OsString::from("-javaagent:");
             agent.push(jamm);
@@ -55,6 +69,7 @@ impl Runtime for Java {
             arguments,
             variables: Vec::new(),
             python: None,
+            java: lease,
         })
     }
 
@@ -149,7 +164,7 @@ async fn security_argument(folder: &Path) -> Result<OsString, PoolError> {
     Ok(argument)
 }
 
-async fn class_path_arguments(
+pub(super) async fn class_path_arguments(
     folder: &Path,
     class_path: &[PathBuf],
 ) -> Result<Vec<OsString>, PoolError> {

@@ -5,6 +5,7 @@
 //! container: artifacts come from the bucket into a folder of the job's, each worker is a process in
 //! a folder of its own with a clean environment. What was not staged is not there.
 
+mod classes;
 mod go;
 mod identify;
 mod interpreter;
@@ -18,6 +19,7 @@ mod warm;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
@@ -25,6 +27,8 @@ use dataflume_proto::pipeline::{DockerPayload, Environment};
 use tokio::sync::OnceCell;
 use tracing::{debug, info};
 
+pub use self::classes::JavaClasses;
+use self::classes::Lease;
 use self::identify::{Language, Sdk};
 use self::python::JobPython;
 pub use self::warm::WarmPythons;
@@ -47,6 +51,8 @@ struct Prepared {
     variables: Vec<(String, String)>,
     /// For interpreters that are there already.
     python: Option<JobPython>,
+    /// For virtual machines that share what they load.
+    java: Option<Arc<Lease>>,
 }
 
 /// What is particular to an SDK.
@@ -198,5 +204,8 @@ impl WorkerPool for ManagedPool {
         self.started
             .shutdown(&self.context, Some(&self.folder))
             .await;
+        if let Some(lease) = self.prepared.get().and_then(|made| made.java.as_ref()) {
+            lease.end();
+        }
     }
 }

@@ -70,6 +70,7 @@ impl Runtime for Python {
             ]
             .concat(),
             // One that has imported another SDK is of no use.
+            java: None,
             python: (!stages_sdk).then(|| JobPython {
                 staged: job.folder.join(STAGED_FOLDER),
                 base,

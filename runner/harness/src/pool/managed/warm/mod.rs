@@ -63,6 +63,7 @@ impl WarmPythons {
             context: PoolContext {
                 job_id: FOLDER.to_owned(),
                 warm_pythons: None,
+                java_classes: None,
                 ..context.clone()
             },
             most,
