@@ -18,7 +18,7 @@ use dataflume_graph::plan::{Environment, Plan};
 use dataflume_graph::{TranslateOptions, translate};
 use dataflume_harness::artifacts::NoArtifacts;
 use dataflume_harness::pool::{
-    Instance, PoolContext, WarmPythons, WorkerChoice, WorkerPool, pool_for,
+    Instance, JavaClasses, PoolContext, WarmPythons, WorkerChoice, WorkerPool, pool_for,
 };
 use dataflume_harness::{ArtifactSource, FnApi};
 use dataflume_proto::fn_execution::ProvisionInfo;
@@ -54,6 +54,10 @@ pub struct RunnerOptions {
     pub pythons: Vec<PathBuf>,
     /// How many Python interpreters wait, with the SDK imported, to become workers.
     pub warm_python_workers: u32,
+    /// How many archives of the classes that Java workers load are kept.
+    pub java_class_archives: u32,
+    /// Where they outlive the emulator, if anywhere.
+    pub java_class_folder: Option<PathBuf>,
     /// Folders that containers see, each as `HOST:CONTAINER` or `HOST:CONTAINER:ro`.
     pub docker_volumes: Vec<String>,
     /// The executable whose `supervise` command keeps workers: our own.
@@ -67,6 +71,7 @@ pub struct PipelineRunner {
     fn_api: FnApi,
     instance: Arc<Instance>,
     warm_pythons: Arc<WarmPythons>,
+    java_classes: Arc<JavaClasses>,
     options: RunnerOptions,
     early: Arc<EarlyWorkers>,
     /// Workers whose processes outlive their jobs by a moment.
@@ -80,10 +85,17 @@ impl PipelineRunner {
         let context = pool_context(&instance, String::new(), &options);
         let warm_pythons = WarmPythons::new(&context, options.warm_python_workers as usize);
         warm_pythons.begin(options.workers);
+        let java_classes = JavaClasses::new(
+            &context,
+            options.java_class_folder.as_deref(),
+            options.java_class_archives as usize,
+        );
+        java_classes.begin();
         Self {
             fn_api,
             instance,
             warm_pythons,
+            java_classes,
             options,
             early: Arc::default(),
             afterwards: TaskTracker::new(),
@@ -164,6 +176,7 @@ impl PipelineRunner {
     ) -> Result<Arc<dyn WorkerPool>, String> {
         let mut context = pool_context(&self.instance, job.id.clone(), &self.options);
         context.warm_pythons = Some(self.warm_pythons.clone());
+        context.java_classes = Some(self.java_classes.clone());
         let limit_bytes = job.workers.memory_bytes;
         let limit_bytes = limit_bytes.or(self.options.worker_memory_bytes);
         context.memory_limit_bytes = memory::limit(&environment.proto, limit_bytes)?;
@@ -300,11 +313,13 @@ impl JobRunner for PipelineRunner {
     fn shutdown(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {
             self.afterwards.close();
+            self.java_classes.close();
             tokio::join!(
                 self.early.shutdown(),
                 self.afterwards.wait(),
                 self.warm_pythons.shutdown()
             );
+            self.java_classes.shutdown().await;
         })
     }
 }

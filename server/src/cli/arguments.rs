@@ -111,6 +111,10 @@ pub(super) struct Options {
     /// [default: as many workers as a job has, at most 4].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=100))]
     warm_python_workers: Option<u32>,
+    /// How many class paths of Java jobs are remembered, each with an archive of the classes that workers load: the next
+    /// job with the same jars starts sooner; 0 for none.
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(..=100))]
+    pub(super) java_class_archives: u32,
     /// How many jobs run at once; those beyond are queued.
     #[arg(long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..))]
     max_running_jobs: u32,
@@ -302,6 +306,7 @@ mod tests {
             "start --memory-budget 15MiB",
             "start --memory-budget much",
             "start --warm-python-workers 101",
+            "start --java-class-archives 101",
             "start --max-bundle-elements 0",
             "start --fail-every-nth-bundle 0",
             "start --docker-volume /tmp",

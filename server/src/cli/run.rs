@@ -10,7 +10,7 @@ use dataflume_driver::job::DriverOptions;
 use super::arguments::Options;
 use crate::clients;
 use crate::runner::{PipelineRunner, RunnerOptions};
-use crate::server::{Server, ServerOptions};
+use crate::server::{DataLocation, Server, ServerOptions};
 
 /// A server whose jobs are run by the driver.
 ///
@@ -28,6 +28,8 @@ pub(super) async fn server(
         worker_variables: Vec::new(),
         pythons,
         warm_python_workers: options.warm_python_workers(),
+        java_class_archives: options.java_class_archives,
+        java_class_folder: java_class_folder(&server.data)?,
         docker_volumes: options.docker_volume.clone(),
         supervisor_exe: std::env::current_exe().context("the emulator's own file is not known")?,
         driver: options.driver(),
@@ -52,4 +54,13 @@ pub(super) async fn server(
         ))
     });
     Ok(started.await?)
+}
+
+/// Below the data folder, if there is one that stays.
+fn java_class_folder(data: &DataLocation) -> anyhow::Result<Option<PathBuf>> {
+    match data {
+        // Workers run elsewhere than in the emulator's current folder.
+        DataLocation::Folder(folder) => Ok(Some(std::path::absolute(folder)?.join("java-classes"))),
+        DataLocation::Ephemeral => Ok(None),
+    }
 }
