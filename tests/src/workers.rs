@@ -12,6 +12,9 @@ const MARKER: &str = "DATAFLUME_WORKER=";
 /// The folder in which interpreters wait.
 const WAITING: &str = ".warm-python";
 
+/// The folder in which archives of Java classes are made.
+const ARCHIVING: &str = ".java-classes";
+
 /// A process that belongs to a worker.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Worker {
@@ -32,6 +35,12 @@ impl Worker {
     fn is_waiting(&self) -> bool {
         let folder = fs::read_link(format!("/proc/{}/cwd", self.pid));
         folder.is_ok_and(|folder| folder.ends_with(WAITING))
+    }
+
+    /// Whether it makes an archive for the jobs to come.
+    fn is_archiving(&self) -> bool {
+        let folder = fs::read_link(format!("/proc/{}/cwd", self.pid));
+        folder.is_ok_and(|folder| folder.ends_with(ARCHIVING))
     }
 
     fn parent(&self) -> Option<i32> {
@@ -69,6 +78,7 @@ pub fn of_emulator(pid: u32) -> Vec<Worker> {
 pub fn of_jobs(pid: u32) -> Vec<Worker> {
     let (waiting, mut others): (Vec<_>, Vec<_>) = of_emulator(pid)
         .into_iter()
+        .filter(|worker| !worker.is_archiving())
         .partition(|worker| worker.is_waiting());
     let supervisors: Vec<_> = waiting.iter().filter_map(Worker::parent).collect();
     // What looks after a process that waited once is in that folder too.

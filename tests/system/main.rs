@@ -4,6 +4,7 @@ mod cached_state;
 mod clock;
 mod dataflow;
 mod embedded;
+mod java_classes;
 mod packages;
 mod progress;
 mod resilience;
