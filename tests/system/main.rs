@@ -3,6 +3,7 @@
 mod cached_state;
 mod clock;
 mod dataflow;
+mod early_workers;
 mod embedded;
 mod java_classes;
 mod packages;
