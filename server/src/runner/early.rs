@@ -1,7 +1,8 @@
 //! Workers for pipelines that are prepared and not run yet.
 //!
-//! An `EXTERNAL` environment without dependencies, as the SDKs' `LOOPBACK` of Python is, needs nothing to be staged. While its client
-//! goes on from Prepare to Run, its first worker starts. Whoever doesn't run in time loses it, and the job starts another.
+//! An `EXTERNAL` environment without dependencies needs nothing to be staged. (Python's `LOOPBACK` has one, the list of the packages that
+//! were installed, unless told not to make it; Go's and Java's always have some.) While its client goes on from Prepare to Run, its
+//! first worker starts. Whoever doesn't run in time loses it, and the job starts another.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -198,6 +198,10 @@ impl PythonSuite {
                 std::env::join_paths([self.sources.clone(), self.packages()])?,
             )
             .env("PYTHONDONTWRITEBYTECODE", "1");
+        if self.tests == Tests::Pipelines {
+            // Also where tests are listed: it says what they are called.
+            command.env("CONFORMANCE_LOCAL_PIPELINES", "1");
+        }
         Ok(command)
     }
 }
@@ -341,9 +345,6 @@ impl Suite for PythonSuite {
             .env("CONFORMANCE_LIMIT_SECONDS", batch.limit_seconds.to_string());
         if self.tests == Tests::Yaml {
             command.env("CONFORMANCE_ALL_PIPELINES", "1");
-        }
-        if self.tests == Tests::Pipelines {
-            command.env("CONFORMANCE_LOCAL_PIPELINES", "1");
         }
         if self.needs_java() {
             self.with_java(&mut command)?;
