@@ -179,6 +179,16 @@ impl PoolContext {
             container_volumes: Vec::new(),
         }
     }
+
+    /// For processes that are kept for jobs to come: a name takes the job's place, and nothing that is kept is used.
+    pub(crate) fn of_no_job(&self, name: &str) -> Self {
+        Self {
+            job_id: name.to_owned(),
+            warm_pythons: None,
+            java_classes: None,
+            ..self.clone()
+        }
+    }
 }
 
 /// Makes the pool for an environment. Starts nothing.

@@ -72,12 +72,7 @@ impl JavaClasses {
             None => context.instance.job_scratch(FOLDER).join("archives"),
         };
         Arc::new(Self {
-            context: PoolContext {
-                job_id: FOLDER.to_owned(),
-                warm_pythons: None,
-                java_classes: None,
-                ..context.clone()
-            },
+            context: context.of_no_job(FOLDER),
             root,
             most,
             state: Mutex::default(),

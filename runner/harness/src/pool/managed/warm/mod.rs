@@ -60,12 +60,7 @@ impl WarmPythons {
     /// At most this many are kept. Nothing is started yet: jobs do that, and [`WarmPythons::begin`].
     pub fn new(context: &PoolContext, most: usize) -> Arc<Self> {
         Arc::new(Self {
-            context: PoolContext {
-                job_id: FOLDER.to_owned(),
-                warm_pythons: None,
-                java_classes: None,
-                ..context.clone()
-            },
+            context: context.of_no_job(FOLDER),
             most,
             probes: Probes::default(),
             state: Mutex::default(),
