@@ -285,10 +285,9 @@ impl JobRunner for PipelineRunner {
         }
     }
 
-    fn prepared(&self, id: &str, name: &str, pipeline: &Pipeline, options: &Struct) {
+    fn prepared(&self, id: &str, pipeline: &Pipeline) {
         let context = pool_context(&self.instance, id.to_owned(), &self.options);
-        let provision = provision(id, name, options);
-        let started = early::start(id, pipeline, &provision, &self.fn_api, &context);
+        let started = early::start(id, pipeline, &self.fn_api, &context);
         self.early.keep(id, started);
     }
 

@@ -1,4 +1,4 @@
-"""Prepares pipelines and runs none: a worker that needs nothing to be staged is started all the same, and stopped again."""
+"""Prepares pipelines: their workers are started at once, are told of their job when it runs, and stopped when nobody runs it."""
 
 import argparse
 import queue
@@ -11,6 +11,8 @@ from apache_beam.portability.api import (
     beam_fn_api_pb2_grpc,
     beam_job_api_pb2,
     beam_job_api_pb2_grpc,
+    beam_provision_api_pb2,
+    beam_provision_api_pb2_grpc,
     beam_runner_api_pb2,
 )
 from apache_beam.transforms.environments import ExternalEnvironment
@@ -20,14 +22,20 @@ PATIENCE_S = 60
 
 
 class Pool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
-  """Notes which workers it is to start and to stop."""
+  """Its workers do nothing but ask what they are told of their job."""
 
   def __init__(self):
     self.started = queue.Queue()
     self.stopped = queue.Queue()
 
   def StartWorker(self, request, context):
-    self.started.put(request.worker_id)
+    service = beam_provision_api_pb2_grpc.ProvisionServiceStub(
+        grpc.insecure_channel(request.provision_endpoint.url))
+    told = service.GetProvisionInfo.future(
+        beam_provision_api_pb2.GetProvisionInfoRequest(),
+        metadata=[('worker_id', request.worker_id)],
+        timeout=PATIENCE_S)
+    self.started.put((request.worker_id, told))
     return beam_fn_api_pb2.StartWorkerResponse()
 
   def StopWorker(self, request, context):
@@ -57,9 +65,13 @@ def main():
   jobs = beam_job_api_pb2_grpc.JobServiceStub(grpc.insecure_channel(arguments.job_endpoint))
 
   def prepare(name, dependencies):
-    return jobs.Prepare(
+    prepared = jobs.Prepare(
         beam_job_api_pb2.PrepareJobRequest(
-            job_name=name, pipeline=pipeline_proto(pool_url, dependencies))).preparation_id
+            job_name=name, pipeline=pipeline_proto(pool_url, dependencies)))
+    worker_id, told = pool.started.get(timeout=PATIENCE_S)
+    assert worker_id.startswith(prepared.preparation_id), worker_id
+    assert not told.done(), told
+    return prepared, worker_id, told
 
   jar = beam_runner_api_pb2.ArtifactInformation(
       type_urn='beam:artifact:type:url:v1',
@@ -68,12 +80,19 @@ def main():
       role_urn='beam:artifact:role:staging_to:v1',
       role_payload=beam_runner_api_pb2.ArtifactStagingToRolePayload(
           staged_name='some.jar').SerializeToString())
-  waiting = prepare('needs-staging', [jar])
-  ready = prepare('needs-nothing', [])
-  started = pool.started.get(timeout=PATIENCE_S)
-  assert started.startswith(ready), (started, ready)
-  assert pool.stopped.get(timeout=PATIENCE_S) == started
-  assert pool.started.empty(), f'a worker for {waiting} too'
+  _, given_up, never_told = prepare('never-run', [jar])
+  prepared, worker_id, told = prepare('run', [])
+  job_id = jobs.Run(
+      beam_job_api_pb2.RunJobRequest(
+          preparation_id=prepared.preparation_id,
+          retrieval_token=prepared.staging_session_token)).job_id
+  info = told.result().info
+  assert info.metadata['job_id'] == job_id, info
+  assert pool.started.empty(), 'its worker was started twice'
+  jobs.Cancel(beam_job_api_pb2.CancelJobRequest(job_id=job_id))
+  stopped = {pool.stopped.get(timeout=PATIENCE_S) for _ in range(2)}
+  assert stopped == {given_up, worker_id}, stopped
+  assert never_told.exception().code() == grpc.StatusCode.UNAVAILABLE, never_told
   server.stop(None)
 
 

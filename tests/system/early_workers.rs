@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use dataflume_tests::{Emulator, Environment, Pipeline};
 
 #[test]
-fn a_worker_that_needs_nothing_is_started_and_not_kept_for_ever() -> Result<()> {
+fn a_worker_is_started_before_its_job_and_not_kept_for_ever() -> Result<()> {
     let emulator = Emulator::start();
     let ran =
         Pipeline::of_tests("prepared_only")?.run(emulator.endpoint(), &Environment::Loopback)?;

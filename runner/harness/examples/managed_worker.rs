@@ -18,7 +18,7 @@ use dataflume_harness::pool::{
 };
 use dataflume_harness::state::NoState;
 use dataflume_harness::{
-    BundleInputs, BundleRequest, FnApi, FnApiOptions, InputChunk, LogSink, Worker,
+    BundleInputs, BundleRequest, FnApi, FnApiOptions, InputChunk, LogSink, Provision, Worker,
     WorkerRegistration,
 };
 use dataflume_proto::fn_execution::{
@@ -156,8 +156,10 @@ async fn one_worker(
         worker_id: "worker-1".to_owned(),
         endpoint: None,
         capabilities: environment.capabilities.clone(),
-        provision,
-        artifacts: Arc::new(Files),
+        provision: Some(Provision {
+            info: provision,
+            artifacts: Arc::new(Files),
+        }),
         log: Arc::new(Print),
     })?;
     let started = Instant::now();
@@ -165,7 +167,7 @@ async fn one_worker(
         .start_worker(WorkerSpec {
             worker_id: "worker-1".to_owned(),
             endpoint: connection.endpoint().url.clone(),
-            provision: connection.provision_info().clone(),
+            provision: connection.provision_info().cloned().unwrap_or_default(),
             artifacts: Arc::new(Files),
             log: Arc::new(Print),
             environment: environment.clone(),

@@ -13,7 +13,7 @@ use dataflume_harness::artifacts::NoArtifacts;
 use dataflume_harness::fn_api::{HTTP2_CONNECTION_WINDOW_BYTES, HTTP2_STREAM_WINDOW_BYTES};
 use dataflume_harness::state::NoState;
 use dataflume_harness::{
-    BundleInputs, BundleRequest, FnApi, FnApiOptions, InputChunk, LogSink, Worker,
+    BundleInputs, BundleRequest, FnApi, FnApiOptions, InputChunk, LogSink, Provision, Worker,
     WorkerRegistration,
 };
 use dataflume_proto::fn_execution::{
@@ -64,16 +64,15 @@ async fn main() -> Outcome<()> {
         worker_id: "python-1".to_owned(),
         endpoint: None,
         capabilities: Vec::new(),
-        provision: ProvisionInfo::default(),
-        artifacts: Arc::new(NoArtifacts),
+        provision: Some(Provision {
+            info: ProvisionInfo::default(),
+            artifacts: Arc::new(NoArtifacts),
+        }),
         log: Arc::new(Printer),
     })?;
     let started = Instant::now();
-    let mut process = spawn(
-        &python,
-        &connection.endpoint().url,
-        connection.provision_info(),
-    )?;
+    let told = connection.provision_info().cloned().unwrap_or_default();
+    let mut process = spawn(&python, &connection.endpoint().url, &told)?;
     let worker = tokio::time::timeout(Duration::from_secs(60), connection.ready()).await??;
     println!("connected after {:?}", started.elapsed());
 

@@ -17,7 +17,7 @@ use crate::control::ControlService;
 use crate::data::DataService;
 use crate::error::WorkerError;
 use crate::logging::LoggingService;
-use crate::provision::{self, Provisioning};
+use crate::provision::Provisioning;
 use crate::registry::{Registry, WorkerSettings, WorkerState, lock};
 use crate::retrieval::Retrieval;
 use crate::state::StateService;
@@ -146,9 +146,7 @@ impl FnApi {
             .ok_or(WorkerError::NoEndpoint)?;
         let state = Arc::new(WorkerState::new(WorkerSettings {
             id: registration.worker_id,
-            provision: provision::complete(registration.provision, &endpoint),
             endpoint,
-            artifacts: registration.artifacts,
             log: registration.log,
             embeds_requests: registration
                 .capabilities
@@ -157,6 +155,9 @@ impl FnApi {
             embed_limit_bytes: self.options.embed_limit_bytes,
             output_budget_bytes: self.options.output_budget_bytes,
         }));
+        if let Some(provision) = registration.provision {
+            state.provide(provision);
+        }
         self.registry.insert(state.clone())?;
         Ok(WorkerConnection {
             guard: Arc::new(Guard {

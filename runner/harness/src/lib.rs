@@ -41,6 +41,6 @@ pub use error::{BundleError, WorkerError};
 pub use fn_api::{FnApi, FnApiOptions};
 pub use logging::LogSink;
 pub use peer::{Process, ProcessorTime};
-pub use provision::RUNNER_CAPABILITIES;
+pub use provision::{Provision, RUNNER_CAPABILITIES};
 pub use state::StateHandler;
 pub use worker::{Worker, WorkerConnection, WorkerRegistration};

@@ -12,6 +12,7 @@ use dataflume_proto::urn::standard_runner_protocols::{
 };
 use tonic::{Request, Response, Status};
 
+use crate::artifacts::ArtifactSource;
 use crate::registry::Registry;
 
 /// The runner capabilities that the harness provides by itself. Workers are told these and those
@@ -20,6 +21,16 @@ pub const RUNNER_CAPABILITIES: &[&str] = &[
     MONITORING_INFO_SHORT_IDS,
     CONTROL_RESPONSE_ELEMENTS_EMBEDDING,
 ];
+
+/// What a worker is told of its job.
+#[derive(Clone)]
+pub struct Provision {
+    /// Pipeline options, dependencies, retrieval token, metadata. Endpoints that are not set, and
+    /// the [capabilities of the harness](RUNNER_CAPABILITIES), are filled in.
+    pub info: ProvisionInfo,
+    /// What artifact retrieval serves.
+    pub artifacts: Arc<dyn ArtifactSource>,
+}
 
 /// Completes a job's provision info with where the services are and what the harness can do.
 pub(crate) fn complete(mut info: ProvisionInfo, endpoint: &ApiServiceDescriptor) -> ProvisionInfo {
@@ -52,7 +63,7 @@ impl ProvisionService for Provisioning {
     ) -> Result<Response<GetProvisionInfoResponse>, Status> {
         let worker = self.registry.worker_of(&request, "provision")?;
         Ok(Response::new(GetProvisionInfoResponse {
-            info: Some(worker.provision.clone()),
+            info: Some(worker.provision().await?.info.clone()),
         }))
     }
 }

@@ -3,15 +3,14 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
-use dataflume_proto::fn_execution::{Elements, ProvisionInfo};
+use dataflume_proto::fn_execution::Elements;
 use dataflume_proto::pipeline::ApiServiceDescriptor;
 use rustc_hash::FxHashMap;
-use tokio::sync::mpsc;
+use tokio::sync::{SetOnce, mpsc};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Status};
 use tracing::{debug, warn};
 
-use crate::artifacts::ArtifactSource;
 use crate::bundle::shared::Bundle;
 use crate::control::ControlLink;
 use crate::descriptor::RegisteredDescriptor;
@@ -19,6 +18,7 @@ use crate::error::{BundleError, WorkerError};
 use crate::logging::LogSink;
 use crate::metrics::ShortIds;
 use crate::peer::Process;
+use crate::provision::{self, Provision};
 use crate::state::StateHandler;
 use crate::status::StatusLink;
 
@@ -106,8 +106,8 @@ impl Registry {
 pub(crate) struct WorkerState {
     pub(crate) id: String,
     pub(crate) endpoint: ApiServiceDescriptor,
-    pub(crate) provision: ProvisionInfo,
-    pub(crate) artifacts: Arc<dyn ArtifactSource>,
+    /// Set when its job is known.
+    provision: SetOnce<Provision>,
     pub(crate) log: Arc<dyn LogSink>,
     /// The SDK accepts elements within `ProcessBundleRequest`.
     pub(crate) embeds_requests: bool,
@@ -144,8 +144,6 @@ enum Bundles {
 pub(crate) struct WorkerSettings {
     pub(crate) id: String,
     pub(crate) endpoint: ApiServiceDescriptor,
-    pub(crate) provision: ProvisionInfo,
-    pub(crate) artifacts: Arc<dyn ArtifactSource>,
     pub(crate) log: Arc<dyn LogSink>,
     pub(crate) embeds_requests: bool,
     pub(crate) embed_limit_bytes: usize,
@@ -158,8 +156,7 @@ impl WorkerState {
         Self {
             id: settings.id,
             endpoint: settings.endpoint,
-            provision: settings.provision,
-            artifacts: settings.artifacts,
+            provision: SetOnce::new(),
             log: settings.log,
             embeds_requests: settings.embeds_requests,
             embed_limit_bytes: settings.embed_limit_bytes,
@@ -177,6 +174,26 @@ impl WorkerState {
             data_queue: Mutex::new(Some(data_queue)),
             descriptors: Mutex::default(),
             bundles: Mutex::new(Bundles::Open(FxHashMap::default())),
+        }
+    }
+
+    /// Says what the worker is told of its job. Only the first counts.
+    pub(crate) fn provide(&self, mut provision: Provision) {
+        provision.info = provision::complete(provision.info, &self.endpoint);
+        self.provision.set(provision).ok();
+    }
+
+    /// What the worker is told of its job, if that is known.
+    pub(crate) fn provided(&self) -> Option<&Provision> {
+        self.provision.get()
+    }
+
+    /// What the worker is told of its job, as soon as that is known.
+    pub(crate) async fn provision(&self) -> Result<&Provision, Status> {
+        tokio::select! {
+            biased;
+            provision = self.provision.wait() => Ok(provision),
+            () = self.closed.cancelled() => Err(Status::unavailable(self.reason())),
         }
     }
 

@@ -26,7 +26,8 @@ impl ArtifactRetrievalService for Retrieval {
     ) -> Result<Response<ResolveArtifactsResponse>, Status> {
         let worker = self.registry.worker_of(&request, "artifact retrieval")?;
         let artifacts = request.into_inner().artifacts;
-        let replacements = worker.artifacts.resolve(artifacts).await?;
+        let source = &worker.provision().await?.artifacts;
+        let replacements = source.resolve(artifacts).await?;
         Ok(Response::new(ResolveArtifactsResponse { replacements }))
     }
 
@@ -41,13 +42,10 @@ impl ArtifactRetrievalService for Retrieval {
             .into_inner()
             .artifact
             .ok_or_else(|| Status::invalid_argument("GetArtifactRequest names no artifact"))?;
-        let chunks = worker
-            .artifacts
-            .open(artifact)
-            .await
-            .inspect_err(|status| {
-                warn!(worker_id = worker.id, %status, "an artifact could not be opened");
-            })?;
+        let source = &worker.provision().await?.artifacts;
+        let chunks = source.open(artifact).await.inspect_err(|status| {
+            warn!(worker_id = worker.id, %status, "an artifact could not be opened");
+        })?;
         let responses = chunks.map_ok(|data| GetArtifactResponse { data });
         Ok(Response::new(Box::pin(responses)))
     }

@@ -8,12 +8,12 @@ use dataflume_proto::fn_execution::{
 };
 use dataflume_proto::pipeline::{ApiServiceDescriptor, MonitoringInfo};
 
-use crate::artifacts::ArtifactSource;
 use crate::bundle::{BundleRequest, RunningBundle, start};
 use crate::descriptor::RegisteredDescriptor;
 use crate::error::{BundleError, WorkerError};
 use crate::logging::LogSink;
 use crate::peer::Process;
+use crate::provision::Provision;
 use crate::registry::{Registry, WorkerState};
 
 /// A worker that is about to be started.
@@ -25,11 +25,8 @@ pub struct WorkerRegistration {
     pub endpoint: Option<ApiServiceDescriptor>,
     /// The environment's capabilities, as in the pipeline proto.
     pub capabilities: Vec<String>,
-    /// Pipeline options, dependencies, retrieval token, metadata. Endpoints that are not set, and
-    /// the [capabilities of the harness](crate::RUNNER_CAPABILITIES), are filled in.
-    pub provision: ProvisionInfo,
-    /// What artifact retrieval serves to the worker.
-    pub artifacts: Arc<dyn ArtifactSource>,
+    /// What the worker is told of its job. Where it is [said later](WorkerConnection::provide), the worker's question waits.
+    pub provision: Option<Provision>,
     /// Receives what the worker logs.
     pub log: Arc<dyn LogSink>,
 }
@@ -65,9 +62,15 @@ impl WorkerConnection {
         &self.guard.state.endpoint
     }
 
+    /// Says what the worker is told of its job, if that wasn't said before.
+    pub fn provide(&self, provision: Provision) {
+        self.guard.state.provide(provision);
+    }
+
     /// What the provisioning service tells the worker, for pools that start it without asking.
-    pub fn provision_info(&self) -> &ProvisionInfo {
-        &self.guard.state.provision
+    pub fn provision_info(&self) -> Option<&ProvisionInfo> {
+        let provided = self.guard.state.provided();
+        provided.map(|provision| &provision.info)
     }
 
     /// Waits until the worker has opened its control stream. There is no time limit: the caller

@@ -38,11 +38,11 @@ async fn run(dependencies: Vec<ArtifactInformation>, provision: ProvisionInfo) -
     let environment = docker(IMAGE, dependencies);
     let pool = world.pool(&environment);
     let mut registration = registration("python-1");
-    registration.provision = provision;
+    registration.provision = Some(common::provision(provision));
     let connection = server.fn_api.expect_worker(registration).unwrap();
     let mut spec = world.spec(&environment, "python-1");
     spec.endpoint = connection.endpoint().url.clone();
-    spec.provision = connection.provision_info().clone();
+    spec.provision = connection.provision_info().unwrap().clone();
     let process = start(pool.as_ref(), spec).await.unwrap();
     Running {
         world,

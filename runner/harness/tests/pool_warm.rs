@@ -59,11 +59,11 @@ impl Job {
         let environment = docker(IMAGE, staged);
         let pool = pool_for(&environment, WorkerChoice::Managed, context).unwrap();
         let mut registration = registration("python-1");
-        registration.provision = plugin("mirror");
+        registration.provision = Some(common::provision(plugin("mirror")));
         let connection = server.fn_api.expect_worker(registration).unwrap();
         let mut spec = world.spec(&environment, "python-1");
         spec.endpoint = connection.endpoint().url.clone();
-        spec.provision = connection.provision_info().clone();
+        spec.provision = connection.provision_info().unwrap().clone();
         let process = start(pool.as_ref(), spec).await.unwrap();
         Self {
             world,

@@ -7,18 +7,19 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use common::{FakeSdk, TestServer, bundle, registration, step};
+use common::{FakeSdk, TestServer, bundle, provision, registration, step};
 use dataflume_harness::{
-    ArtifactSource, BundleInputs, LogSink, RUNNER_CAPABILITIES, StateHandler, WorkerError,
+    ArtifactSource, BundleInputs, LogSink, Provision, RUNNER_CAPABILITIES, StateHandler,
+    WorkerError,
 };
 use dataflume_proto::fn_execution::beam_fn_logging_client::BeamFnLoggingClient;
 use dataflume_proto::fn_execution::beam_fn_state_client::BeamFnStateClient;
 use dataflume_proto::fn_execution::beam_fn_worker_status_client::BeamFnWorkerStatusClient;
 use dataflume_proto::fn_execution::provision_service_client::ProvisionServiceClient;
 use dataflume_proto::fn_execution::{
-    GetProvisionInfoRequest, LogEntry, StateAppendRequest, StateAppendResponse, StateGetRequest,
-    StateGetResponse, StateKey, StateRequest, StateResponse, WorkerStatusResponse, log_entry,
-    state_key, state_request, state_response,
+    GetProvisionInfoRequest, LogEntry, ProvisionInfo, StateAppendRequest, StateAppendResponse,
+    StateGetRequest, StateGetResponse, StateKey, StateRequest, StateResponse, WorkerStatusResponse,
+    log_entry, state_key, state_request, state_response,
 };
 use dataflume_proto::job::artifact_retrieval_service_client::ArtifactRetrievalServiceClient;
 use dataflume_proto::job::{GetArtifactRequest, ResolveArtifactsRequest};
@@ -296,8 +297,11 @@ async fn a_workers_status_is_asked_over_its_stream() {
 async fn provision_info_is_completed() {
     let server = TestServer::start().await;
     let mut wanted = registration("w");
-    wanted.provision.retrieval_token = "job-7".to_owned();
-    wanted.provision.runner_capabilities = vec!["beam:protocol:extra:v1".to_owned()];
+    wanted.provision = Some(provision(ProvisionInfo {
+        retrieval_token: "job-7".to_owned(),
+        runner_capabilities: vec!["beam:protocol:extra:v1".to_owned()],
+        ..ProvisionInfo::default()
+    }));
     let connection = server.fn_api.expect_worker(wanted).unwrap();
     let sdk = server.sdk("w").await;
     let info = ProvisionServiceClient::new(sdk.channel.clone())
@@ -307,7 +311,7 @@ async fn provision_info_is_completed() {
         .into_inner()
         .info
         .unwrap();
-    assert_eq!(&info, connection.provision_info());
+    assert_eq!(Some(&info), connection.provision_info());
     assert_eq!(info.retrieval_token, "job-7");
     let url = server.address.to_string();
     for endpoint in [
@@ -321,6 +325,53 @@ async fn provision_info_is_completed() {
     let mut expected = vec!["beam:protocol:extra:v1"];
     expected.extend(RUNNER_CAPABILITIES);
     assert_eq!(info.runner_capabilities, expected);
+}
+
+#[tokio::test]
+async fn a_worker_waits_for_what_is_said_later() {
+    let server = TestServer::start().await;
+    let mut early = registration("w");
+    early.provision = None;
+    let connection = server.fn_api.expect_worker(early).unwrap();
+    let sdk = server.sdk("w").await;
+    let ask = || {
+        let (mut client, request) = (
+            ProvisionServiceClient::new(sdk.channel.clone()),
+            sdk.request(GetProvisionInfoRequest {}),
+        );
+        tokio::spawn(async move { client.get_provision_info(request).await })
+    };
+    let asked = ask();
+    assert_eq!(connection.provision_info(), None);
+    for token in ["first", "second"] {
+        connection.provide(provision(ProvisionInfo {
+            retrieval_token: token.to_owned(),
+            ..ProvisionInfo::default()
+        }));
+    }
+    for asked in [asked, ask()] {
+        let told = step("provision", asked).await.unwrap().unwrap();
+        let info = told.into_inner().info.unwrap();
+        assert_eq!(Some(&info), connection.provision_info());
+        assert_eq!(info.retrieval_token, "first");
+    }
+}
+
+#[tokio::test]
+async fn a_worker_that_is_let_go_waits_no_longer() {
+    let server = TestServer::start().await;
+    let mut early = registration("w");
+    early.provision = None;
+    let connection = server.fn_api.expect_worker(early).unwrap();
+    let sdk = server.sdk("w").await;
+    let mut client = ProvisionServiceClient::new(sdk.channel.clone());
+    let request = sdk.request(GetProvisionInfoRequest {});
+    let asked = tokio::spawn(async move { client.get_provision_info(request).await });
+    // Let go before or after it has asked: it gets no answer in either case.
+    connection.fail("nobody wants it");
+    let refused = step("provision", asked).await.unwrap().unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable);
+    assert_eq!(refused.message(), "nobody wants it");
 }
 
 /// One artifact of two chunks, of type `t`.
@@ -351,7 +402,10 @@ impl ArtifactSource for OneArtifact {
 async fn artifacts_come_from_the_workers_own_source() {
     let server = TestServer::start().await;
     let mut with_artifact = registration("w");
-    with_artifact.artifacts = Arc::new(OneArtifact);
+    with_artifact.provision = Some(Provision {
+        info: ProvisionInfo::default(),
+        artifacts: Arc::new(OneArtifact),
+    });
     let _connection = server.fn_api.expect_worker(with_artifact).unwrap();
     let sdk = server.sdk("w").await;
     let mut client = ArtifactRetrievalServiceClient::new(sdk.channel.clone());

@@ -26,7 +26,7 @@ pub trait JobRunner: Send + Sync {
 
     /// A pipeline that was validated waits to be run as the job with this id, or for ever. A runner may get ready for it; must not
     /// block.
-    fn prepared(&self, _id: &str, _name: &str, _pipeline: &Pipeline, _options: &Struct) {}
+    fn prepared(&self, _id: &str, _pipeline: &Pipeline) {}
 
     /// Starts a job that was validated. Called within a tokio runtime; must not block: what takes
     /// time happens in tasks. The job is [`Starting`](JobState::Starting); the runner reports

@@ -143,8 +143,7 @@ impl JobService {
             Some(id) => id.clone(),
             None => new_id(&request.name),
         };
-        let runner = &self.inner.runner;
-        runner.prepared(&id, &request.name, &pipeline, &request.options);
+        self.inner.runner.prepared(&id, &pipeline);
         let mut table = self.table();
         table.prepared.push_back(Prepared {
             id: id.clone(),

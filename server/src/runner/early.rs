@@ -1,8 +1,8 @@
 //! Workers for pipelines that are prepared and not run yet.
 //!
-//! An `EXTERNAL` environment without dependencies needs nothing to be staged. (Python's `LOOPBACK` has one, the list of the packages that
-//! were installed, unless told not to make it; Go's and Java's always have some.) While its client goes on from Prepare to Run, its
-//! first worker starts. Whoever doesn't run in time loses it, and the job starts another.
+//! The service of an `EXTERNAL` environment starts workers without knowing anything of their job: while its client stages artifacts and
+//! goes on from Prepare to Run, the first worker starts. What it asks for by itself, its options and artifacts, it waits for. Whoever
+//! doesn't run in time loses it, and the job starts another.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,6 @@ use std::time::Duration;
 use dataflume_driver::job::{EarlyWorker, EarlyWorkerSpec};
 use dataflume_harness::FnApi;
 use dataflume_harness::pool::{PoolContext, WorkerChoice, WorkerPool, pool_for};
-use dataflume_proto::fn_execution::ProvisionInfo;
 use dataflume_proto::pipeline::Pipeline;
 use dataflume_proto::urn::environments;
 use futures::future::join_all;
@@ -28,11 +27,10 @@ pub(super) struct EarlyEnvironment {
 
 type ByName = BTreeMap<String, EarlyEnvironment>;
 
-/// Starts a worker for each environment of a job to come that needs nothing else.
+/// Starts a worker for each `EXTERNAL` environment of a job to come.
 pub(super) fn start(
     job_id: &str,
     pipeline: &Pipeline,
-    provision: &ProvisionInfo,
     fn_api: &FnApi,
     context: &PoolContext,
 ) -> ByName {
@@ -45,9 +43,8 @@ pub(super) fn start(
         .collect();
     let mut started = ByName::new();
     for (index, (name, environment)) in components.environments.iter().enumerate() {
-        let ready =
-            environment.urn == environments::EXTERNAL && environment.dependencies.is_empty();
-        if !ready || !used.contains(name.as_str()) {
+        let external = environment.urn == environments::EXTERNAL;
+        if !external || !used.contains(name.as_str()) {
             continue;
         }
         // What is wrong with it, its job will tell.
@@ -60,11 +57,11 @@ pub(super) fn start(
             job_id: job_id.to_owned(),
             environment: environment.clone(),
             pool: pool.clone(),
-            provision: provision.clone(),
             instance: context.instance.clone(),
         };
-        let worker = EarlyWorker::start(fn_api, spec);
-        started.insert(name.clone(), EarlyEnvironment { pool, worker });
+        if let Some(worker) = EarlyWorker::start(fn_api, spec) {
+            started.insert(name.clone(), EarlyEnvironment { pool, worker });
+        }
     }
     started
 }

@@ -1,7 +1,7 @@
 //! Starting one worker: it is registered with the Fn API, and its pool starts it.
 //!
-//! A worker that needs nothing but its pool may be started before its job is ([`EarlyWorker`]): while the client of a prepared
-//! pipeline gets around to running it.
+//! A worker whose pool needs nothing of its job may be started before that is ([`EarlyWorker`]): while the client of a prepared
+//! pipeline stages what it has and gets around to running it. Only what it asks for by itself, it has to wait for.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -11,7 +11,7 @@ use dataflume_harness::pool::{
     Instance, OutputStream, StartedWorker, WorkerLogSink, WorkerPool, WorkerSpec,
 };
 use dataflume_harness::{
-    ArtifactSource, FnApi, LogSink, WorkerConnection, WorkerError, WorkerRegistration,
+    FnApi, LogSink, Provision, WorkerConnection, WorkerError, WorkerRegistration,
 };
 use dataflume_proto::fn_execution::{LogEntry, ProvisionInfo};
 use dataflume_proto::pipeline::Environment;
@@ -28,8 +28,7 @@ pub(super) struct Launch<'a> {
     pub(super) pool: &'a dyn WorkerPool,
     pub(super) worker_id: String,
     pub(super) environment: &'a Environment,
-    pub(super) provision: ProvisionInfo,
-    pub(super) artifacts: Arc<dyn ArtifactSource>,
+    pub(super) provision: Provision,
     pub(super) scratch: PathBuf,
     pub(super) sink: Arc<Sink>,
 }
@@ -38,28 +37,26 @@ pub(super) struct Launch<'a> {
 pub(super) struct Launched {
     pub(super) connection: WorkerConnection,
     pub(super) started: Box<dyn StartedWorker>,
-    sink: Arc<Sink>,
 }
 
 impl Launch<'_> {
     /// Registers the worker and starts it. What can't be done then can't be done later either.
     pub(super) async fn start(self) -> Result<Launched, String> {
-        let registration = WorkerRegistration {
+        let registered = self.fn_api.expect_worker(WorkerRegistration {
             worker_id: self.worker_id.clone(),
             endpoint: None,
             capabilities: self.environment.capabilities.clone(),
-            provision: self.provision,
-            artifacts: self.artifacts.clone(),
+            provision: Some(self.provision.clone()),
             log: self.sink.clone(),
-        };
-        let registered = self.fn_api.expect_worker(registration);
+        });
         let connection = registered.map_err(|error: WorkerError| error.to_string())?;
+        let provision = connection.provision_info().cloned();
         let spec = WorkerSpec {
             worker_id: self.worker_id,
             endpoint: connection.endpoint().url.clone(),
-            provision: connection.provision_info().clone(),
-            artifacts: self.artifacts,
-            log: self.sink.clone(),
+            provision: provision.unwrap_or_default(),
+            artifacts: self.provision.artifacts,
+            log: self.sink,
             environment: self.environment.clone(),
             scratch: self.scratch,
         };
@@ -67,7 +64,6 @@ impl Launch<'_> {
         Ok(Launched {
             connection,
             started: started.map_err(|error| error.to_string())?,
-            sink: self.sink,
         })
     }
 }
@@ -78,12 +74,10 @@ pub struct EarlyWorkerSpec {
     pub job_id: String,
     /// Unique among all workers.
     pub worker_id: String,
-    /// Its environment, which has nothing that would have to be staged first.
+    /// Its environment.
     pub environment: Environment,
-    /// Starts it, and will start the environment's other workers.
+    /// Starts it, which takes nothing that its job has, and will start the environment's other workers.
     pub pool: Arc<dyn WorkerPool>,
-    /// What the provisioning service answers to it.
-    pub provision: ProvisionInfo,
     /// The running emulator.
     pub instance: Arc<Instance>,
 }
@@ -91,45 +85,66 @@ pub struct EarlyWorkerSpec {
 /// The first worker of an environment, started before its job. It is handed to the job in its
 /// [`EnvironmentSpec`](super::EnvironmentSpec), or [stopped](EarlyWorker::stop).
 pub struct EarlyWorker {
+    connection: WorkerConnection,
+    sink: Arc<Sink>,
     /// None where it could not be started: the job will try again, and say why.
-    task: JoinHandle<Option<Launched>>,
+    task: JoinHandle<Option<Box<dyn StartedWorker>>>,
 }
 
 impl EarlyWorker {
-    /// Starts it in the background. Needs a runtime.
-    pub fn start(fn_api: &FnApi, spec: EarlyWorkerSpec) -> Self {
-        let fn_api = fn_api.clone();
+    /// Starts it in the background. Needs a runtime. None where it can't be: its job will say why.
+    pub fn start(fn_api: &FnApi, early: EarlyWorkerSpec) -> Option<Self> {
+        let sink = Arc::new(Sink::default());
+        let registered = fn_api.expect_worker(WorkerRegistration {
+            worker_id: early.worker_id.clone(),
+            endpoint: None,
+            capabilities: early.environment.capabilities.clone(),
+            provision: None,
+            log: sink.clone(),
+        });
+        let connection = registered.ok()?;
+        let spec = WorkerSpec {
+            scratch: (early.instance).worker_scratch(&early.job_id, &early.worker_id),
+            worker_id: early.worker_id,
+            endpoint: connection.endpoint().url.clone(),
+            provision: ProvisionInfo::default(),
+            artifacts: Arc::new(NoArtifacts),
+            log: sink.clone(),
+            environment: early.environment,
+        };
         let task = tokio::spawn(async move {
-            let launch = Launch {
-                fn_api: &fn_api,
-                pool: spec.pool.as_ref(),
-                scratch: spec.instance.worker_scratch(&spec.job_id, &spec.worker_id),
-                worker_id: spec.worker_id,
-                environment: &spec.environment,
-                provision: spec.provision,
-                artifacts: Arc::new(NoArtifacts),
-                sink: Arc::default(),
-            };
-            let launched = launch.start().await;
-            launched
-                .inspect_err(|reason| tracing::debug!(reason, "no worker could be started early"))
+            let started = early.pool.start_worker(spec).await;
+            started
+                .inspect_err(|reason| tracing::debug!(%reason, "no worker was started early"))
                 .ok()
         });
-        Self { task }
+        Some(Self {
+            connection,
+            sink,
+            task,
+        })
     }
 
-    /// The worker, for a job that listens to it from now on.
-    pub(super) async fn take(self, listener: &Arc<dyn JobListener>) -> Option<Launched> {
-        let launched = self.task.await.ok().flatten()?;
-        launched.sink.listen(listener.clone());
-        Some(launched)
+    /// The worker, for a job that listens to it from now on. Go's asks what it is told of its job before it says that it has started.
+    pub(super) async fn take(
+        self,
+        provision: &Provision,
+        listener: &Arc<dyn JobListener>,
+    ) -> Option<Launched> {
+        self.connection.provide(provision.clone());
+        self.sink.listen(listener.clone());
+        let started = self.task.await.ok().flatten()?;
+        Some(Launched {
+            connection: self.connection,
+            started,
+        })
     }
 
     /// Ends a worker that no job wants.
     pub async fn stop(self) {
-        if let Ok(Some(mut launched)) = self.task.await {
-            launched.connection.fail("no job wants it");
-            launched.started.stop().await;
+        self.connection.fail("no job wants it");
+        if let Ok(Some(mut started)) = self.task.await {
+            started.stop().await;
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use dataflume_harness::pool::{Ended, StartedWorker};
-use dataflume_harness::{FnApi, Worker};
+use dataflume_harness::{FnApi, Provision, Worker};
 use dataflume_model::ids::{EnvironmentId, WorkerId};
 use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, oneshot};
@@ -190,16 +190,18 @@ impl Context {
         let environments = &self.spec.environments[environment.index()];
         let proto = &self.spec.plan.environments[environment.index()].proto;
         let worker_id = format!("{}-{}-{}", self.spec.id, environment.0, worker.0);
-        let mut provision = self.spec.provision.clone();
-        provision
-            .dependencies
-            .clone_from(&environments.dependencies);
+        let mut provision = Provision {
+            info: self.spec.provision.clone(),
+            artifacts: environments.artifacts.clone(),
+        };
+        let dependencies = &mut provision.info.dependencies;
+        dependencies.clone_from(&environments.dependencies);
         let early = environments.early.lock();
         let early = early.unwrap_or_else(PoisonError::into_inner).take();
         let _there = self.meter.worker();
         let launch = async {
             if let Some(early) = early
-                && let Some(launched) = early.take(&self.listener).await
+                && let Some(launched) = early.take(&provision, &self.listener).await
             {
                 return Ok(launched);
             }
@@ -210,7 +212,6 @@ impl Context {
                 worker_id,
                 environment: proto,
                 provision,
-                artifacts: environments.artifacts.clone(),
                 sink: Sink::of(self.listener.clone()),
             };
             launch.start().await

@@ -14,8 +14,8 @@ use dataflume_harness::fn_api::{HTTP2_CONNECTION_WINDOW_BYTES, HTTP2_STREAM_WIND
 use dataflume_harness::logging::TracingSink;
 use dataflume_harness::state::NoState;
 use dataflume_harness::{
-    BundleInputs, BundleOutput, BundleRequest, FnApi, FnApiOptions, RunningBundle, Worker,
-    WorkerConnection, WorkerRegistration,
+    BundleInputs, BundleOutput, BundleRequest, FnApi, FnApiOptions, Provision, RunningBundle,
+    Worker, WorkerConnection, WorkerRegistration,
 };
 use dataflume_proto::fn_execution::beam_fn_control_client::BeamFnControlClient;
 use dataflume_proto::fn_execution::beam_fn_data_client::BeamFnDataClient;
@@ -111,9 +111,16 @@ pub(crate) fn registration(worker_id: &str) -> WorkerRegistration {
         worker_id: worker_id.to_owned(),
         endpoint: None,
         capabilities: Vec::new(),
-        provision: ProvisionInfo::default(),
-        artifacts: Arc::new(NoArtifacts),
+        provision: Some(provision(ProvisionInfo::default())),
         log: Arc::new(TracingSink),
+    }
+}
+
+/// What a worker without artifacts is told.
+pub(crate) fn provision(info: ProvisionInfo) -> Provision {
+    Provision {
+        info,
+        artifacts: Arc::new(NoArtifacts),
     }
 }
 
