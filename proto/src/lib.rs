@@ -1,10 +1,12 @@
 //! Wire types of Beam's portability API.
 //!
 //! The `.proto` files under `beam/` state Beam's names, numbers and types; this crate is what
-//! prost and tonic make of them, and nothing else: no behaviour, no defaults, no validation.
+//! prost and tonic make of them, and nothing else: no behaviour, no defaults, no validation. [`codec`] is how they travel.
 //! [`urn`] holds every URN that any other crate uses.
 //!
 //! Start at [`pipeline::Pipeline`], then [`job`] and [`fn_execution`].
+
+pub mod codec;
 
 /// Generated code: its documentation is the `.proto` files.
 #[expect(missing_docs, reason = "documented in the .proto files")]
