@@ -33,6 +33,10 @@ LIMIT = 240
 STALL = 'exceptions must derive from BaseException'
 
 
+class NoResultInTime(Exception):
+  """No TimeoutError: the SDK would take it for that of a future of its own, and end the process."""
+
+
 def main():
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('--endpoint', required=True)
@@ -99,7 +103,7 @@ def run(description, name, runner, options, limit):
 
 
 def expired(_number, _frame):
-  raise TimeoutError('no result in time')
+  raise NoResultInTime()
 
 
 def show(label, these, those):

@@ -53,6 +53,7 @@ impl Beam {
 
     fn ensure_in(name: &str, probe: &str, packages: &[&str]) -> anyhow::Result<Self> {
         let folder = workspace::cache()?.join(name);
+        let _alone = workspace::lock(&folder)?;
         let python = folder.join("bin/python");
         if let Ok(found) = Self::probe(&python, probe) {
             return Ok(found);

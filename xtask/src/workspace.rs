@@ -1,9 +1,11 @@
 //! Where things are, and how commands are run.
 
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 
 /// The workspace's root folder.
 pub(crate) fn root() -> &'static Path {
@@ -19,6 +21,18 @@ pub(crate) fn cache() -> anyhow::Result<PathBuf> {
     let home = std::env::home_dir()
         .context("there is no home folder: say with DATAFLUME_CACHE where to keep downloads")?;
     Ok(home.join(".cache/dataflume"))
+}
+
+/// Keeps other runs of these commands from making the same folder of the cache, until it is dropped.
+pub(crate) fn lock(folder: &Path) -> anyhow::Result<File> {
+    let path = folder.with_extension("lock");
+    let locked = || {
+        path.parent().map_or(Ok(()), fs::create_dir_all)?;
+        let file = File::create(&path)?;
+        file.lock()?;
+        Ok(file)
+    };
+    locked().map_err(|error: io::Error| anyhow!("can't lock {}: {error}", path.display()))
 }
 
 /// Runs a command to its end; true if it succeeded.
