@@ -102,6 +102,7 @@ fn spec(rule: ConsumerRule) -> Arc<CutSpec> {
 
 fn rule() -> ConsumerRule {
     ConsumerRule {
+        waits: false,
         stage: StageId(1),
         key_groups: None,
         side_inputs: Vec::new(),

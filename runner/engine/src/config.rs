@@ -13,6 +13,9 @@ pub struct EngineConfig {
     pub max_bundle_elements: u64,
     /// A bundle takes no more bytes than this, unless one indivisible piece holds more.
     pub max_bundle_bytes: u64,
+    /// While its consumers are busy and have more than this waiting, no grouping begins that could as well be done later: what it gives
+    /// would have to be kept somewhere.
+    pub max_waiting_bytes_of_grouping: u64,
     /// While slots are idle, a bundle that runs longer than this is asked to split.
     pub split_after_ms: i64,
     /// And while whole workers are idle, already after this time, and each time it has run for twice as long, if it has got through some of its input: it may
@@ -30,6 +33,7 @@ impl Default for EngineConfig {
             runner_slots: 2,
             max_bundle_elements: 1_000_000,
             max_bundle_bytes: 32 << 20,
+            max_waiting_bytes_of_grouping: 16 << 20,
             split_after_ms: 500,
             early_split_after_ms: 25,
             checkpoint_after_ms: 500,

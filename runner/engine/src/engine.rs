@@ -31,6 +31,8 @@ pub struct Engine {
     pub(crate) dirty: BTreeSet<StageId>,
     /// Stages that may have work to start.
     pub(crate) candidates: BTreeSet<StageId>,
+    /// Groupings that wait for their consumers.
+    pub(crate) ahead: BTreeSet<StageId>,
     /// Stages with something that waits for processing time.
     pub(crate) timed: BTreeSet<StageId>,
     pub(crate) scripts: Scripts,
@@ -98,6 +100,7 @@ impl Engine {
             processed: BTreeMap::new(),
             dirty: topology.stages().collect(),
             candidates: topology.stages().collect(),
+            ahead: BTreeSet::new(),
             timed: BTreeSet::new(),
             scripts: Scripts::of(plan),
             draining: false,

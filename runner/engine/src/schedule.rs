@@ -29,6 +29,7 @@ const MAX_RESTRICTIONS: usize = 64;
 
 impl Engine {
     pub(crate) fn schedule(&mut self) {
+        self.candidates.append(&mut self.ahead);
         let mut cursor = self.candidates.last().copied();
         while let Some(stage) = cursor {
             if self.phase != crate::engine::Phase::Running {
@@ -268,24 +269,47 @@ impl Engine {
         (!taken.is_empty()).then_some(Work::Elements(taken))
     }
 
-    /// Everything of one key group, once the input is complete.
+    /// Everything of one key group, or of some that are only passed on, once the input is complete.
     fn group_at_end(&mut self, stage: StageId) -> Option<Work> {
         if !self.complete(stage) {
             return None;
         }
-        let state = &mut self.stages[stage.index()];
-        let group = *state.pending.free_groups(&state.busy).first()?;
-        let mut limits = Limits {
-            elements: u64::MAX,
-            bytes: u64::MAX,
-            pieces: usize::MAX,
+        if self.is_ahead(stage) {
+            self.ahead.insert(stage);
+            return None;
+        }
+        let enough = match self.topology.node(stage).passes_on {
+            true => WORTH_BEGINNING_BYTES,
+            false => 0,
         };
-        let mut taken = Vec::new();
-        state
-            .pending
-            .take(Some(group), &mut limits, |_| true, &mut taken);
-        state.busy.insert(group);
-        Some(Work::Elements(taken))
+        let state = &mut self.stages[stage.index()];
+        let mut taken: Vec<PendingData> = Vec::new();
+        for group in state.pending.free_groups(&state.busy) {
+            let mut limits = Limits {
+                elements: u64::MAX,
+                bytes: u64::MAX,
+                pieces: usize::MAX,
+            };
+            state
+                .pending
+                .take(Some(group), &mut limits, |_| true, &mut taken);
+            state.busy.insert(group);
+            if taken.iter().map(|data| data.handle.bytes).sum::<u64>() >= enough {
+                break;
+            }
+        }
+        (!taken.is_empty()).then_some(Work::Elements(taken))
+    }
+
+    /// Consumers that are at work have enough of what a grouping gives. Each end of a bundle of theirs is a reason to look again.
+    fn is_ahead(&self, stage: StageId) -> bool {
+        let node = self.topology.node(stage);
+        let enough = self.config.max_waiting_bytes_of_grouping;
+        node.role == Role::GroupAtEnd
+            && node.downstream.iter().any(|consumer| {
+                let consumer = &self.stages[consumer.index()];
+                !consumer.running.is_empty() && consumer.pending.totals().bytes >= enough
+            })
     }
 
     /// What one key group has up to the watermark, and what is in the same pieces: the bundle sorts

@@ -39,6 +39,8 @@ pub(crate) struct Node {
     pub(crate) unbounded: bool,
     /// All its input was redistributed: the user asks for it to be processed in parallel.
     pub(crate) redistributed: bool,
+    /// It only passes elements on: bundles of many key groups cost less, and give no less.
+    pub(crate) passes_on: bool,
     /// How far elements of the main input may be behind the watermark.
     pub(crate) allowed_lateness_ms: i64,
     /// Splittable, and its SDK can truncate restrictions.
@@ -64,7 +66,10 @@ impl Topology {
                 let (role, environment, splittable, unbounded) = match &stage.kind {
                     StageKind::Impulse => (Role::Impulse, None, false, false),
                     StageKind::TestStream(_) => (Role::TestStream, None, false, false),
-                    StageKind::Redistribute | StageKind::Identity => {
+                    StageKind::Redistribute { by_key: true } => {
+                        (Role::GroupAtEnd, None, false, false)
+                    }
+                    StageKind::Redistribute { by_key: false } | StageKind::Identity => {
                         (Role::Elements, None, false, false)
                     }
                     StageKind::GroupByKey(group) if group.at_end_of_input => {
@@ -105,8 +110,9 @@ impl Topology {
                     unbounded,
                     redistributed: stage.inputs.iter().all(|id| {
                         let producer = plan.stage(plan.pcollection(*id).producer);
-                        matches!(producer.kind, StageKind::Redistribute)
+                        matches!(producer.kind, StageKind::Redistribute { .. })
                     }),
+                    passes_on: matches!(stage.kind, StageKind::Redistribute { .. }),
                     allowed_lateness_ms: stage
                         .inputs
                         .first()

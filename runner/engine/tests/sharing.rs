@@ -4,10 +4,12 @@ mod common;
 
 use common::{Pair, chain};
 use dataflume_engine::{Action, Bundle, DataHandle, DataId, Effects, Input, Work};
-use dataflume_graph::plan::{GroupByKey, StageKind};
+use dataflume_graph::plan::{GroupByKey, Plan, StageKind};
 use dataflume_model::ids::{BundleId, KeyGroup, StageId};
 use dataflume_model::time::EventTime;
 use dataflume_model::window::WindowingStrategy;
+
+const ARBITRARILY: StageKind = StageKind::Redistribute { by_key: false };
 
 #[test]
 fn idle_slots_share_what_waits() {
@@ -67,18 +69,14 @@ fn what_was_redistributed_is_shared_among_workers_however_little_it_is() {
             .map(|(_, pieces)| pieces)
             .collect::<Vec<_>>()
     };
-    assert_eq!(
-        shares(StageKind::Redistribute, 1),
-        [20],
-        "its slots are one processor"
-    );
-    assert_eq!(shares(StageKind::Redistribute, 2), [10, 10]);
-    assert_eq!(shares(StageKind::Redistribute, 3), [6, 7, 7]);
+    assert_eq!(shares(ARBITRARILY, 1), [20], "its slots are one processor");
+    assert_eq!(shares(ARBITRARILY, 2), [10, 10]);
+    assert_eq!(shares(ARBITRARILY, 3), [6, 7, 7]);
     assert_eq!(shares(StageKind::Identity, 2), [20], "nobody asked for it");
 }
 
-#[test]
-fn what_groupings_give_little_by_little_is_one_bundle() {
+/// A grouping at the end of its input, and a stage behind it.
+fn grouping() -> Plan {
     let mut plan = chain(2);
     plan.stages[1].kind = StageKind::GroupByKey(GroupByKey {
         transform: String::new(),
@@ -86,25 +84,55 @@ fn what_groupings_give_little_by_little_is_one_bundle() {
         at_end_of_input: true,
         merging: None,
     });
-    let mut pair = Pair::new(&plan);
-    pair.join(1, 1);
-    let impulse = pair.take_bundle();
-    let handle = |id: u64, elements: u64, key_group: Option<u32>| DataHandle {
+    plan
+}
+
+fn handle(id: u64, elements: u64, key_group: Option<u32>) -> DataHandle {
+    DataHandle {
         id: DataId(id),
         elements,
         bytes: 14 * elements,
         min_timestamp: EventTime(0),
         key_group: key_group.map(KeyGroup),
         side_inputs_ready_at: Default::default(),
+    }
+}
+
+fn finish(pair: &mut Pair, bundle: BundleId, stage: u32, data: Vec<DataHandle>) {
+    let effects = Effects {
+        deliveries: vec![(StageId(stage), data)],
+        ..Effects::default()
     };
-    let finish = |pair: &mut Pair, bundle: BundleId, stage: u32, data: Vec<DataHandle>| {
-        let deliveries = vec![(StageId(stage), data)];
-        let effects = Effects {
-            deliveries,
-            ..Effects::default()
-        };
-        pair.tell(Input::BundleFinished { bundle, effects });
-    };
+    pair.tell(Input::BundleFinished { bundle, effects });
+}
+
+#[test]
+fn groupings_wait_for_consumers_that_have_enough() {
+    let mut pair = Pair::new(&grouping());
+    pair.join(1, 1);
+    let impulse = pair.take_bundle();
+    let groups = (0..4).map(|group| handle(u64::from(group), 5, Some(group)));
+    finish(&mut pair, impulse.id, 1, groups.collect());
+    let (first, second) = (pair.take_bundle(), pair.take_bundle());
+    assert_eq!((first.stage, second.stage), (StageId(1), StageId(1)));
+    // 28 MB each: the second waits while the consumer is at work on the first.
+    let much = [10, 11].map(|id| handle(id, 2_000_000, None));
+    finish(&mut pair, first.id, 2, much.into());
+    let consuming = pair.take_bundle();
+    assert_eq!(consuming.stage, StageId(2));
+    finish(&mut pair, second.id, 2, Vec::new());
+    let starts = |action: &Action| matches!(action, Action::StartBundle(_));
+    assert!(!pair.actions.iter().any(starts), "{:?}", pair.actions);
+    finish(&mut pair, consuming.id, 2, Vec::new());
+    let next = [(); 3].map(|()| pair.take_bundle().stage);
+    assert_eq!(next, [StageId(2), StageId(1), StageId(1)]);
+}
+
+#[test]
+fn what_groupings_give_little_by_little_is_one_bundle() {
+    let mut pair = Pair::new(&grouping());
+    pair.join(1, 1);
+    let impulse = pair.take_bundle();
     let groups = (0..4).map(|group| handle(u64::from(group), 5, Some(group)));
     finish(&mut pair, impulse.id, 1, groups.collect());
     let sizes = |bundle: &Bundle| match &bundle.work {

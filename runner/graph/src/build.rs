@@ -145,7 +145,9 @@ impl Builder<'_> {
                 payload: payload.clone(),
             }),
             NodeKind::GroupByKey => self.group_by_key(id, head),
-            NodeKind::Redistribute => StageKind::Redistribute,
+            NodeKind::Redistribute { by_key } => StageKind::Redistribute {
+                by_key: *by_key && self.is_bounded(head),
+            },
             NodeKind::Identity | NodeKind::Flatten | NodeKind::Refused => StageKind::Identity,
             NodeKind::Sdk => {
                 let environment = self.environment(&head.environment);
@@ -269,6 +271,11 @@ impl Builder<'_> {
         };
         let call = descriptor::merging(site, &windowing.proto_id, self.components);
         Some(Box::new(call))
+    }
+
+    fn is_bounded(&self, node: &Node) -> bool {
+        let mut inputs = node.inputs.values();
+        inputs.all(|input| !self.unbounded.contains(input))
     }
 
     fn group_by_key(&mut self, stage: StageId, node: &Node) -> StageKind {

@@ -173,7 +173,8 @@ fn kind(kind: &StageKind) -> String {
             format!("test stream of {} events", stream.payload.events.len())
         }
         StageKind::GroupByKey(group) => group_text(group),
-        StageKind::Redistribute => "redistribute".to_owned(),
+        StageKind::Redistribute { by_key: true } => "redistribute by key".to_owned(),
+        StageKind::Redistribute { by_key: false } => "redistribute".to_owned(),
         StageKind::Identity => "identity".to_owned(),
         StageKind::Executable(stage) => format!("in {}", stage.environment),
     }

@@ -1,5 +1,7 @@
 //! From the pipeline's tree of composites to the leaves that are executed.
 
+use std::collections::HashMap;
+
 use dataflume_proto::pipeline::{PTransform, ParDoPayload, Pipeline, TestStreamPayload};
 use dataflume_proto::urn::{
     composites, deprecated_primitives, primitives, splittable_par_do_components as sdf,
@@ -12,6 +14,9 @@ use crate::expand::combine;
 use crate::node::{Node, NodeKind};
 use crate::refusal::{At, ProblemKind, Problems};
 use crate::translate::TranslateOptions;
+
+/// By this capability an SDK says that it is Python's.
+const PYTHON: &str = "beam:version:sdk_base:apache/beam_python";
 
 /// As this, Python's SDK writes a transform that has no form in Beam's model.
 const PICKLED_PYTHON: &str = "beam:transform:pickled_python:v1";
@@ -130,7 +135,8 @@ impl<'a> Walk<'a> {
             | composites::REDISTRIBUTE_ARBITRARILY
                 if self.passes_through(transform) =>
             {
-                self.push(id, transform, NodeKind::Redistribute);
+                let by_key = self.groups_by_own_key(transform);
+                self.push(id, transform, NodeKind::Redistribute { by_key });
             }
             composites::COMBINE_PER_KEY if self.is_lifted(id, transform) => {
                 let node = Node::new(id, transform, NodeKind::Sdk);
@@ -162,6 +168,50 @@ impl<'a> Walk<'a> {
             self.components.coder_id(output),
         );
         transform.inputs.len() == 1 && (same || transform.subtransforms.is_empty())
+    }
+
+    /// Whether its parts group elements by a key that they have. Java's Reshuffle and Redistribute do, and transforms of the SDK rely on
+    /// it: what a key has comes in one bundle. Go's is no composite; Python's gives each element a random key first.
+    fn groups_by_own_key(&self, transform: &PTransform) -> bool {
+        let key_of = |pcollections: &HashMap<String, String>| {
+            let pcollection = pcollections.values().next()?;
+            let (key, _) =
+                (self.components.coders).key_value(self.components.coder_id(pcollection))?;
+            Some(key.to_owned())
+        };
+        let Some(own) = key_of(&transform.inputs) else {
+            return false;
+        };
+        let parts = self.parts(transform);
+        let by_own = |part: &&PTransform| {
+            let key = key_of(&part.inputs);
+            urn(part) == primitives::GROUP_BY_KEY
+                && key.is_some_and(|key| self.components.coders.same(&key, &own))
+        };
+        parts.iter().any(by_own) && !parts.iter().any(|part| self.is_python(part))
+    }
+
+    /// All parts of a composite, and their parts. A pipeline that has itself as a part is refused elsewhere.
+    fn parts(&self, transform: &'a PTransform) -> Vec<&'a PTransform> {
+        let transforms = self.pipeline.components.as_ref().map(|c| &c.transforms);
+        let mut seen = FxHashSet::default();
+        let mut ids: Vec<&str> = transform.subtransforms.iter().map(String::as_str).collect();
+        let mut parts = Vec::new();
+        while let Some(id) = ids.pop() {
+            let part = transforms.and_then(|transforms| transforms.get(id));
+            if let (Some(part), true) = (part, seen.insert(id)) {
+                ids.extend(part.subtransforms.iter().map(String::as_str));
+                parts.push(part);
+            }
+        }
+        parts
+    }
+
+    fn is_python(&self, transform: &PTransform) -> bool {
+        let environments = self.pipeline.components.as_ref().map(|c| &c.environments);
+        environments
+            .and_then(|environments| environments.get(&transform.environment_id))
+            .is_some_and(|it| it.capabilities.iter().any(|urn| urn.starts_with(PYTHON)))
     }
 
     fn is_lifted(&self, id: &str, transform: &PTransform) -> bool {

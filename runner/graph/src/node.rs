@@ -36,7 +36,10 @@ pub(crate) enum NodeKind {
     TestStream(TestStreamPayload),
     GroupByKey,
     /// Reshuffle and the like: hands its input on as it is.
-    Redistribute,
+    Redistribute {
+        /// The elements of a key belong together.
+        by_key: bool,
+    },
     Identity,
     /// Dissolves, or becomes an SDK node during fusion.
     Flatten,

@@ -83,7 +83,10 @@ pub enum StageKind {
     GroupByKey(GroupByKey),
     /// Passes its input through unchanged, breaks fusion, and lets what follows run in parallel, on the
     /// runner (Reshuffle, Redistribute).
-    Redistribute,
+    Redistribute {
+        /// The elements of a key are processed in one bundle, as if they had been grouped: bounded input, once it is complete.
+        by_key: bool,
+    },
     /// Passes its input through unchanged, on the runner (a flatten whose output needs a PCollection of
     /// its own).
     Identity,

@@ -19,7 +19,8 @@ fn stages(plan: &Plan) -> String {
             StageKind::TestStream(_) => "test stream".to_owned(),
             StageKind::GroupByKey(group) if group.at_end_of_input => "group at end".to_owned(),
             StageKind::GroupByKey(_) => "group".to_owned(),
-            StageKind::Redistribute => "redistribute".to_owned(),
+            StageKind::Redistribute { by_key: true } => "redistribute by key".to_owned(),
+            StageKind::Redistribute { by_key: false } => "redistribute".to_owned(),
             StageKind::Identity => "identity".to_owned(),
             StageKind::Executable(executable) => plan.environments[executable.environment.index()]
                 .name
@@ -424,6 +425,55 @@ fn reshuffles_pass_through_on_the_runner_unless_coders_differ() {
         redistribute: shuffle (a.out) -> shuffle.out
         python: part + after (shuffle.out) -> "#]],
     );
+}
+
+/// As Java's SDK sends it: the parts are there, and group by a key.
+fn reshuffle_of_pairs(key: &str, python: bool) -> Builder {
+    let mut b = Builder::new();
+    b.impulse("start");
+    b.coder("numbered", standard_coders::KV, &["varint", "pickled"]);
+    b.par_do("a", &["start"], "kv");
+    b.with_output("shuffle", composites::RESHUFFLE, &["a"], "kv");
+    b.get("shuffle").subtransforms = vec!["reify".into(), "group".into()];
+    b.par_do("reify", &["a"], key);
+    b.group("group", "reify");
+    (b.pipeline.root_transform_ids).retain(|id| id != "reify" && id != "group");
+    if python {
+        for environment in b.components().environments.values_mut() {
+            let version = "beam:version:sdk_base:apache/beam_python3.11_sdk:2.77.0";
+            environment.capabilities.push(version.to_owned());
+        }
+    }
+    b.par_do("after", &["shuffle"], "string");
+    b
+}
+
+#[test]
+fn a_reshuffle_that_groups_by_the_elements_own_key_keeps_keys_together() {
+    let kind = |b: &Builder| {
+        let plan = b.plan();
+        let kinds = plan.stages.iter().map(|stage| &stage.kind);
+        let mut kinds = kinds.filter_map(|kind| match kind {
+            StageKind::Redistribute { by_key } => Some(*by_key),
+            _ => None,
+        });
+        kinds.next()
+    };
+    assert_eq!(kind(&reshuffle_of_pairs("kv", false)), Some(true));
+    assert_eq!(
+        kind(&reshuffle_of_pairs("numbered", false)),
+        Some(false),
+        "another key"
+    );
+    assert_eq!(
+        kind(&reshuffle_of_pairs("kv", true)),
+        Some(false),
+        "a random key, whatever its coder"
+    );
+    let mut unbounded = reshuffle_of_pairs("kv", false);
+    let bounded = unbounded.pcollection("a.out", "kv");
+    bounded.set_is_bounded(is_bounded::Enum::Unbounded);
+    assert_eq!(kind(&unbounded), Some(false), "no end to wait for");
 }
 
 #[test]

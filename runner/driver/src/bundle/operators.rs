@@ -41,7 +41,10 @@ fn run(context: &BundleContext, bundle: &Bundle) -> Result<Box<Staged>, BundleFa
         (StageKind::TestStream(stream), Work::TestStreamEvent(index)) => {
             test_stream(context, stage, stream, *index)
         }
-        (StageKind::Redistribute, Work::Elements(pieces)) => {
+        (StageKind::Redistribute { by_key: true }, Work::Elements(pieces)) => {
+            redistribute_by_key(context, stage, pieces)
+        }
+        (StageKind::Redistribute { by_key: false }, Work::Elements(pieces)) => {
             redistribute(context, stage, bundle, pieces)
         }
         (StageKind::Identity, Work::Elements(_)) => pass(context, stage, bundle),
@@ -103,6 +106,26 @@ fn redistribute(
     finish(context, cutters.map_err(data_failure)?)
 }
 
+/// Passes elements on, those of each key group in pieces of their own.
+fn redistribute_by_key(
+    context: &BundleContext,
+    stage: &Stage,
+    pieces: &[PendingData],
+) -> Result<Box<Staged>, BundleFailure> {
+    let output = output(stage)?;
+    let same_group =
+        |one: &PendingData, other: &PendingData| one.handle.key_group == other.handle.key_group;
+    let cutters = pieces.chunk_by(same_group).map(|group| {
+        let mut cutter = context.cutter(output);
+        for chunk in chunks_of(context, group) {
+            cutter.push(chunk?)?;
+        }
+        Ok(cutter)
+    });
+    let cutters: Result<Vec<OutputCutter>, DataError> = cutters.collect();
+    finish(context, cutters.map_err(data_failure)?)
+}
+
 /// The stage's only output.
 pub(super) fn output(stage: &Stage) -> Result<PCollectionId, BundleFailure> {
     stage
@@ -128,10 +151,19 @@ pub(super) fn chunks(
     context: &BundleContext,
     bundle: &Bundle,
 ) -> impl Iterator<Item = Result<Bytes, DataError>> {
-    let pieces = match &bundle.work {
-        Work::Elements(pieces) => pieces.as_slice(),
-        _ => &[],
-    };
+    chunks_of(
+        context,
+        match &bundle.work {
+            Work::Elements(pieces) => pieces,
+            _ => &[],
+        },
+    )
+}
+
+fn chunks_of(
+    context: &BundleContext,
+    pieces: &[PendingData],
+) -> impl Iterator<Item = Result<Bytes, DataError>> {
     pieces.iter().flat_map(|piece| {
         let (chunks, error) = match context.data.read(piece.handle.id) {
             Ok(chunks) => (Some(chunks), None),

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use dataflume_engine::{Fraction, PendingData, Work};
+use dataflume_graph::plan::{Stage, StageKind};
 use dataflume_model::time::EventTime;
 use dataflume_proto::fn_execution::process_bundle_split_request::DesiredSplit;
 use dataflume_proto::fn_execution::process_bundle_split_response::ChannelSplit;
@@ -44,6 +45,27 @@ fn is_under_way(infos: &[MonitoringInfo]) -> bool {
             _ => false,
         }
     })
+}
+
+/// Whether the elements of a key come together and have to stay so.
+fn gets_whole_keys(context: &BundleContext, stage: &Stage) -> bool {
+    stage.inputs.iter().any(|input| {
+        let producer = context.plan.pcollection(*input).producer;
+        let kind = &context.plan.stage(producer).kind;
+        matches!(kind, StageKind::Redistribute { by_key: true })
+    })
+}
+
+/// Where a bundle may be split so that each piece stays whole, as the index of the first element after; none if nowhere.
+fn between(pieces: &[PendingData]) -> Option<Vec<i64>> {
+    let mut points = Vec::new();
+    let mut elements = 0;
+    for piece in pieces {
+        elements += i64::try_from(piece.handle.elements).ok()?;
+        points.push(elements);
+    }
+    points.pop();
+    (!points.is_empty()).then_some(points)
 }
 
 /// What the engine asks for.
@@ -118,9 +140,16 @@ impl Live {
             Work::Elements(pieces) => pieces.iter().map(|piece| piece.handle.elements).sum(),
             _ => return Ok(None),
         };
+        let allowed_split_points = match gets_whole_keys(context, stage) {
+            true => between(&input.pieces),
+            false => Some(Vec::new()),
+        };
+        let Some(allowed_split_points) = allowed_split_points else {
+            return Ok(None);
+        };
         let desired = DesiredSplit {
             fraction_of_remainder: wish.fraction_of_remainder.as_f64(),
-            allowed_split_points: Vec::new(),
+            allowed_split_points,
             estimated_input_elements: i64::try_from(sent).unwrap_or(i64::MAX),
         };
         let request = ProcessBundleSplitRequest {
@@ -240,6 +269,7 @@ pub(super) fn reported_watermark(application: &BundleApplication) -> Option<Even
 
 #[cfg(test)]
 mod tests {
+    use dataflume_engine::{DataHandle, DataId};
     use dataflume_proto::fn_execution::DelayedBundleApplication;
 
     use super::*;
@@ -272,6 +302,24 @@ mod tests {
             "residuals that nobody would process"
         );
         assert!(where_in(&["other"], 1).is_err());
+    }
+
+    #[test]
+    fn whole_pieces_are_divided_only_between_them() {
+        let pieces = |elements: &[u64]| -> Vec<PendingData> {
+            let piece = |elements: &u64| DataHandle {
+                id: DataId(0),
+                elements: *elements,
+                bytes: 0,
+                min_timestamp: EventTime::MIN,
+                key_group: None,
+                side_inputs_ready_at: Default::default(),
+            };
+            elements.iter().map(piece).map(PendingData::from).collect()
+        };
+        assert_eq!(between(&pieces(&[3, 1, 4])), Some(vec![3, 4]));
+        assert_eq!(between(&pieces(&[5])), None, "the SDK takes none for any");
+        assert_eq!(between(&[]), None);
     }
 
     #[test]

@@ -36,6 +36,9 @@ pub struct DataStore {
     entries: Mutex<FxHashMap<DataId, Arc<Stored>>>,
 }
 
+/// The part of the memory budget that is kept for data that passes.
+const PASSING_SHARE: u64 = 2;
+
 #[derive(Debug)]
 struct Shared {
     budget_bytes: u64,
@@ -114,7 +117,18 @@ impl DataStore {
 
     /// Stores chunks one by one; nothing can be read before [`DataStore::insert`].
     pub fn writer(&self) -> DataWriter {
+        self.writer_within(self.shared.budget_bytes)
+    }
+
+    /// The same, for what is read only when all of it is there: it leaves room for what is read at once.
+    pub fn waiting_writer(&self) -> DataWriter {
+        let budget_bytes = self.shared.budget_bytes;
+        self.writer_within(budget_bytes - budget_bytes / PASSING_SHARE)
+    }
+
+    fn writer_within(&self, budget_bytes: u64) -> DataWriter {
         DataWriter {
+            budget_bytes,
             stored: Stored {
                 chunks: Vec::new(),
                 shared: self.shared.clone(),
@@ -218,6 +232,8 @@ impl DataStore {
 #[derive(Debug)]
 pub struct DataWriter {
     stored: Stored,
+    /// When memory holds so much, chunks go to disk.
+    budget_bytes: u64,
     bytes: u64,
 }
 
@@ -228,7 +244,7 @@ impl DataWriter {
     /// If the disk can't take what memory can't.
     pub fn push(&mut self, chunk: Bytes) -> Result<(), DataError> {
         let bytes = chunk.len() as u64;
-        let chunk = self.stored.shared.keep(chunk)?;
+        let chunk = self.stored.shared.keep(chunk, self.budget_bytes)?;
         self.stored.chunks.push(chunk);
         self.bytes += bytes;
         Ok(())
@@ -269,11 +285,11 @@ impl DataWriter {
 }
 
 impl Shared {
-    fn keep(&self, chunk: Bytes) -> Result<Chunk, DataError> {
+    fn keep(&self, chunk: Bytes, budget_bytes: u64) -> Result<Chunk, DataError> {
         let bytes = chunk.len() as u64;
         self.total_bytes.fetch_add(bytes, Ordering::Relaxed);
         let before = self.memory_bytes.fetch_add(bytes, Ordering::Relaxed);
-        if before + bytes <= self.budget_bytes {
+        if before + bytes <= budget_bytes {
             return Ok(Chunk::Memory(chunk));
         }
         self.memory_bytes.fetch_sub(bytes, Ordering::Relaxed);

@@ -89,7 +89,7 @@ impl Watch {
             name: stage.name.clone(),
             shuffles: matches!(
                 stage.kind,
-                StageKind::GroupByKey(_) | StageKind::Redistribute
+                StageKind::GroupByKey(_) | StageKind::Redistribute { .. }
             ),
             started: None,
             ended: None,

@@ -14,6 +14,8 @@ use crate::data::{DataError, DataStore, DataWriter};
 
 /// Output is handed on in chunks of about this size.
 const CHUNK_BYTES: usize = 256 << 10;
+/// About what is in front of a group's values: the element's header, the key, the number of values.
+const HEAD_BYTES: usize = 32;
 /// Values that are not counted in front travel in pages of about this size.
 const PAGE_BYTES: usize = 1 << 20;
 
@@ -89,6 +91,16 @@ impl<'a> Emitter<'a> {
             pages: None,
             rests: Vec::new(),
         }
+    }
+
+    /// Makes room for the first groups to come, so many with so many bytes of values, as far as they are handed on together.
+    pub(super) fn expect(&mut self, bytes: u64, groups: usize) {
+        if self.out.capacity() > 0 {
+            return;
+        }
+        let bytes = usize::try_from(bytes).unwrap_or(CHUNK_BYTES);
+        let in_all = bytes.saturating_add(groups.saturating_mul(HEAD_BYTES));
+        self.out.reserve(in_all.min(CHUNK_BYTES + CHUNK_BYTES / 16));
     }
 
     /// Begins a group.

@@ -23,8 +23,24 @@ pub(super) fn parts(input_bytes: u64) -> usize {
 
 /// One part in the making: all elements of the keys that belong to it, in the order in which they came.
 struct Part {
-    data: DataWriter,
+    /// The first of them, in the grouping's own share of memory.
+    held: Vec<Bytes>,
+    rest: DataWriter,
     buffer: Vec<u8>,
+}
+
+/// A part's chunks.
+pub(super) struct Chunks {
+    held: std::vec::IntoIter<Bytes>,
+    rest: Blocks,
+}
+
+impl Iterator for Chunks {
+    type Item = Result<Bytes, DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.held.next().map(Ok).or_else(|| self.rest.next())
+    }
 }
 
 /// Cuts the input by key. What is more than a grouping may hold goes to disk.
@@ -33,10 +49,11 @@ pub(super) fn partition(
     store: &Arc<DataStore>,
     parts: usize,
     input: impl IntoIterator<Item = Result<Bytes, DataError>>,
-) -> Result<Vec<Blocks>, DataError> {
+) -> Result<Vec<Chunks>, DataError> {
     debug_assert!(parts.is_power_of_two());
     let part = || Part {
-        data: store.writer(),
+        held: Vec::new(),
+        rest: store.writer(),
         buffer: Vec::new(),
     };
     let mut to: Vec<Part> = std::iter::repeat_with(part).take(parts).collect();
@@ -66,25 +83,28 @@ pub(super) fn partition(
     }
     to.into_iter()
         .map(|mut part| {
-            part.close(false)?;
-            Ok(part.data.into_blocks())
+            held += part.close(held > spec.memory_bytes)?;
+            Ok(Chunks {
+                held: part.held.into_iter(),
+                rest: part.rest.into_blocks(),
+            })
         })
         .collect()
 }
 
 impl Part {
-    /// Hands over what is buffered; gives the memory that it takes.
+    /// Keeps what is buffered; gives the memory that it takes. Once a part has something on disk, all that follows goes there.
     fn close(&mut self, to_disk: bool) -> Result<usize, DataError> {
         let chunk = Bytes::from(std::mem::take(&mut self.buffer));
         let bytes = chunk.len();
         if bytes == 0 {
             return Ok(0);
         }
-        if to_disk {
-            self.data.push_to_disk(chunk)?;
+        if to_disk || self.rest.chunks() > 0 {
+            self.rest.push_to_disk(chunk)?;
             return Ok(0);
         }
-        self.data.push(chunk)?;
+        self.held.push(chunk);
         Ok(bytes)
     }
 }

@@ -169,6 +169,8 @@ impl Table {
 
     /// Writes every group, in the order in which their first elements came.
     pub(super) fn emit(&self, out: &mut Emitter<'_>) -> Result<(), GroupError> {
+        let bytes = self.groups.iter().map(|group| group.pane.bytes);
+        out.expect(bytes.sum(), self.groups.len());
         for group in &self.groups {
             out.begin(self.bytes(group.key), self.bytes(group.window), &group.pane)?;
             for value in self.values_of(group) {

@@ -10,7 +10,7 @@ use dataflume_model::time::{EventTime, ProcessingTime};
 use crate::rng::hash;
 use crate::world::{
     Element, Role, Staged, World, children, is_sorted, passed, role, script_elements,
-    step_children, steps,
+    step_children, steps, waits_for_all,
 };
 
 /// What the engine has promised and done so far.
@@ -92,8 +92,7 @@ impl Checks {
                     pieces.iter().filter_map(|p| p.handle.key_group).collect();
                 for group in groups {
                     self.occupy(bundle, group);
-                    if matches!(&stage.kind, StageKind::GroupByKey(group) if group.at_end_of_input)
-                    {
+                    if waits_for_all(stage) {
                         assert!(
                             self.grouped.insert((stage.id, group))
                                 || bundle.attempt > 1

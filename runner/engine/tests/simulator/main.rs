@@ -73,6 +73,7 @@ impl Simulation {
             runner_slots: 1 + rng.below(3) as u32,
             max_bundle_elements: 1 + rng.below(20),
             max_bundle_bytes: 10 + rng.below(500),
+            max_waiting_bytes_of_grouping: rng.below(500),
             split_after_ms: 5 + rng.below(40) as i64,
             early_split_after_ms: 1 + rng.below(20) as i64,
             checkpoint_after_ms: 5 + rng.below(40) as i64,

@@ -59,7 +59,9 @@ fn stage(plan: &mut Plan, rng: &mut Rng) {
     match rng.below(8) {
         0 => {
             let kind = if rng.one_in(2) {
-                StageKind::Redistribute
+                StageKind::Redistribute {
+                    by_key: rng.one_in(2),
+                }
             } else {
                 StageKind::Identity
             };

@@ -428,7 +428,18 @@ pub(crate) fn passed(time: EventTime, bundle: &Bundle) -> bool {
 }
 
 pub(crate) fn is_keyed(stage: &Stage) -> bool {
-    matches!(stage.kind, StageKind::GroupByKey(_)) || matches!(role(stage), Role::Keyed)
+    matches!(stage.kind, StageKind::GroupByKey(_))
+        || matches!(role(stage), Role::Keyed)
+        || waits_for_all(stage)
+}
+
+/// Whether it takes a key group once, when its input is complete.
+pub(crate) fn waits_for_all(stage: &Stage) -> bool {
+    match &stage.kind {
+        StageKind::GroupByKey(group) => group.at_end_of_input,
+        StageKind::Redistribute { by_key } => *by_key,
+        _ => false,
+    }
 }
 
 fn key_group(stage: &Stage, element: Element) -> Option<KeyGroup> {

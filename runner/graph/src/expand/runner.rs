@@ -10,7 +10,7 @@ pub(crate) fn settle_coders(nodes: &[Node], components: &mut Components) {
         let coder = match &node.kind {
             NodeKind::GroupByKey => grouped(node, components),
             NodeKind::TestStream(payload) => Some(payload.coder_id.clone()),
-            NodeKind::Redistribute | NodeKind::Identity => node
+            NodeKind::Redistribute { .. } | NodeKind::Identity => node
                 .inputs
                 .values()
                 .next()

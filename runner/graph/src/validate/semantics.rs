@@ -22,7 +22,7 @@ pub(crate) fn semantics(nodes: &[Node], components: &mut Components, problems: &
         match &node.kind {
             NodeKind::GroupByKey => check.group_by_key(node),
             NodeKind::Flatten => check.flatten(node),
-            NodeKind::Redistribute | NodeKind::Identity => check.one_to_one(node),
+            NodeKind::Redistribute { .. } | NodeKind::Identity => check.one_to_one(node),
             NodeKind::Sdk => check.sdk(node),
             NodeKind::Impulse | NodeKind::TestStream(_) | NodeKind::Refused => {}
         }

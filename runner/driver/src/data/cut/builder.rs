@@ -22,6 +22,8 @@ const FIRST_CHUNK_BYTES: usize = 2 << 10;
 pub(super) struct Limits {
     pub(super) max_elements: u64,
     pub(super) target_bytes: u64,
+    /// What it is for waits until all is there.
+    pub(super) waits: bool,
 }
 
 /// Makes handles, one after the other, of elements that may share one.
@@ -117,8 +119,16 @@ impl HandleBuilder {
     }
 
     fn writer(&mut self) -> &mut DataWriter {
-        let Self { writer, store, .. } = self;
-        writer.get_or_insert_with(|| store.writer())
+        let Self {
+            writer,
+            store,
+            limits,
+            ..
+        } = self;
+        writer.get_or_insert_with(|| match limits.waits {
+            true => store.waiting_writer(),
+            false => store.writer(),
+        })
     }
 
     #[inline]

@@ -316,6 +316,7 @@ fn limits(rule: &ConsumerRule) -> Limits {
     Limits {
         max_elements: rule.max_elements_per_handle.unwrap_or(u64::MAX),
         target_bytes: rule.target_bytes_per_handle,
+        waits: rule.waits,
     }
 }
 

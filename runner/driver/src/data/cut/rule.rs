@@ -9,11 +9,16 @@ use dataflume_model::window::{WindowFn, WindowKind, WindowingStrategy};
 
 use crate::side_input::FeedRule;
 
+/// As much of one key group as is kept together: what a bundle takes at most, by default.
+const WHOLE_KEYS_BYTES: u64 = 32 << 20;
+
 /// What one consumer wants of a PCollection's elements.
 #[derive(Debug, Clone)]
 pub struct ConsumerRule {
     /// Who consumes.
     pub stage: StageId,
+    /// It consumes nothing before all of it is there.
+    pub waits: bool,
     /// Set for keyed consumers: the number of key groups. The element coder must be `KV`; every
     /// handle then holds elements of one group, each in a single window.
     pub key_groups: Option<u32>,
@@ -46,6 +51,17 @@ impl Default for CutOptions {
     }
 }
 
+impl CutOptions {
+    /// The same for data of which each key group comes at once, and stays together as far as one bundle can take it.
+    fn of_whole_keys(&self) -> Self {
+        Self {
+            target_bytes_per_handle: WHOLE_KEYS_BYTES.max(self.target_bytes_per_handle),
+            max_elements_per_handle: None,
+            ..self.clone()
+        }
+    }
+}
+
 /// All that an [`OutputCutter`](super::OutputCutter) must know of a PCollection. Made once per job.
 #[derive(Debug, Clone)]
 pub struct CutSpec {
@@ -65,6 +81,10 @@ impl CutSpec {
     /// The spec of one of the plan's PCollections.
     pub fn of(plan: &Plan, id: PCollectionId, options: &CutOptions) -> Self {
         let pcollection = plan.pcollection(id);
+        let options = match plan.stage(pcollection.producer).kind {
+            StageKind::Redistribute { by_key: true } => &options.of_whole_keys(),
+            _ => options,
+        };
         let consumers = plan
             .stages
             .iter()
@@ -90,17 +110,23 @@ impl ConsumerRule {
     /// splittable.
     pub fn of(stage: &Stage, options: &CutOptions) -> Self {
         let (keyed, splittable) = match &stage.kind {
-            StageKind::GroupByKey(_) => (true, false),
+            StageKind::GroupByKey(_) | StageKind::Redistribute { by_key: true } => (true, false),
             StageKind::Executable(executable) => {
                 (executable.keyed.is_some(), executable.splittable.is_some())
             }
             StageKind::Impulse
             | StageKind::TestStream(_)
-            | StageKind::Redistribute
+            | StageKind::Redistribute { by_key: false }
             | StageKind::Identity => (false, false),
+        };
+        let waits = match &stage.kind {
+            StageKind::GroupByKey(group) => group.at_end_of_input,
+            StageKind::Redistribute { by_key } => *by_key,
+            _ => false,
         };
         Self {
             stage: stage.id,
+            waits,
             key_groups: keyed.then_some(options.key_groups),
             side_inputs: stage
                 .side_inputs
