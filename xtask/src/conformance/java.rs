@@ -1,5 +1,5 @@
-//! Beam's Java suites: the ValidatesRunner and the NeedsRunner tests of the SDK's tests jar, and those of its extensions' that
-//! run a pipeline.
+//! Beam's Java suites: the ValidatesRunner and the NeedsRunner tests of the SDK's tests jar, and those of its extensions' and of
+//! Beam SQL's that run a pipeline.
 //!
 //! They are started by our own launcher (`tests/conformance/java`) rather than by a build tool's test plug-in, because one test
 //! that hangs must cost no other test its result, and because every test is to be run exactly once.
@@ -32,14 +32,44 @@ pub(crate) enum Category {
     NeedsRunner,
     /// Those of extensions: joins, Avro, JSON, protocol buffers.
     Extensions,
+    /// Those of Beam SQL, which is an extension too, with many more libraries.
+    Sql,
 }
 
 impl Category {
-    /// Extensions have a class path of their own.
+    /// The suite's name.
+    fn suite(self) -> &'static str {
+        match self {
+            Self::ValidatesRunner => "java",
+            Self::NeedsRunner => "java-needs-runner",
+            Self::Extensions => "java-extensions",
+            Self::Sql => "java-sql",
+        }
+    }
+
+    /// The Maven profile with its class path; none for the core's.
+    fn profile(self) -> Option<&'static str> {
+        match self {
+            Self::ValidatesRunner | Self::NeedsRunner => None,
+            Self::Extensions => Some("extensions"),
+            Self::Sql => Some("sql"),
+        }
+    }
+
+    /// Each class path has a folder of its own.
     fn folder(self) -> &'static str {
         match self {
             Self::ValidatesRunner | Self::NeedsRunner => "java",
-            Self::Extensions => "java-extensions",
+            Self::Extensions | Self::Sql => self.suite(),
+        }
+    }
+
+    /// What the launcher calls it: which extensions there are is a matter of the class path.
+    fn in_launcher(self) -> &'static str {
+        match self {
+            Self::ValidatesRunner => "ValidatesRunner",
+            Self::NeedsRunner => "NeedsRunner",
+            Self::Extensions | Self::Sql => "Extensions",
         }
     }
 }
@@ -107,11 +137,7 @@ impl JavaSuite {
 
 impl Suite for JavaSuite {
     fn name(&self) -> &'static str {
-        match self.category {
-            Category::ValidatesRunner => "java",
-            Category::NeedsRunner => "java-needs-runner",
-            Category::Extensions => "java-extensions",
-        }
+        self.category.suite()
     }
 
     fn title(&self) -> String {
@@ -119,29 +145,34 @@ impl Suite for JavaSuite {
             Category::Extensions => {
                 format!("Java: tests of extensions of Beam {JAVA_BEAM_VERSION} that run pipelines")
             }
+            Category::Sql => {
+                format!("Java: tests of Beam SQL {JAVA_BEAM_VERSION} that run pipelines")
+            }
             category => format!("Java: {category:?} tests of Beam {JAVA_BEAM_VERSION}"),
         }
     }
 
     fn prepare(&self) -> Result<()> {
         fs::create_dir_all(&self.folder)?;
+        let profile = self.category.profile();
         must(
             Command::new("mvn")
                 .args(["--quiet", "--batch-mode", "compile"])
-                .args((self.category == Category::Extensions).then_some("-Pextensions"))
+                .args(profile.map(|profile| format!("-P{profile}")))
                 .arg(format!("-Dbuild.folder={}", self.folder.display()))
                 .current_dir(&self.project),
         )
     }
 
     fn list(&self) -> Result<Vec<String>> {
-        let list = self.folder.join(format!("list-{:?}", self.category));
+        let category = self.category.in_launcher();
+        let list = self.folder.join(format!("list-{category}"));
         let log = fs::File::create(self.folder.join("list.log"))?;
         must(
             self.launcher()?
                 .args(["dataflume.conformance.Launcher", "list"])
                 .arg(&list)
-                .arg(format!("{:?}", self.category))
+                .arg(category)
                 .stderr(log),
         )?;
         Ok(fs::read_to_string(&list)?
@@ -151,7 +182,11 @@ impl Suite for JavaSuite {
     }
 
     fn default_limit_seconds(&self) -> u64 {
-        90
+        match self.category {
+            // The SDK takes a minute to plan some of its pipelines, on a busy machine.
+            Category::Sql => 300,
+            _ => 90,
+        }
     }
 
     fn sdk_image(&self) -> Option<Sdk> {
@@ -159,7 +194,10 @@ impl Suite for JavaSuite {
     }
 
     fn worker_variables(&self) -> Result<Vec<(&'static str, OsString)>> {
-        // Those of cross-language tests.
+        // Those of cross-language tests, of which only the core has some.
+        if self.category.profile().is_some() {
+            return Ok(Vec::new());
+        }
         Ok(vec![(PYTHON_VARIABLE, Beam::ensure()?.python.into())])
     }
 
@@ -174,6 +212,13 @@ impl Suite for JavaSuite {
                 "--environmentCacheMillis=10000".to_owned(),
                 "--experiments=beam_fn_api".to_owned(),
             ];
+            if self.category == Category::Sql && environment == "LOOPBACK" {
+                // Such workers take nothing that is staged, and all of these jars would be hashed for each pipeline.
+                options.push(format!(
+                    "--filesToStage={}",
+                    self.folder.join("classes").display()
+                ));
+            }
             if batch.workers == Workers::Docker {
                 options.push(format!("--defaultEnvironmentConfig={}", Sdk::Java.image()));
             }

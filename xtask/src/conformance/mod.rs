@@ -91,6 +91,8 @@ pub(crate) enum SuiteName {
     JavaNeedsRunner,
     /// The tests of Java extensions that run pipelines; only if asked for.
     JavaExtensions,
+    /// The tests of Beam SQL for Java that run pipelines; only if asked for.
+    JavaSql,
     /// The Go SDK's integration and regression tests.
     Go,
     /// The tests of the Go SDK's packages that run pipelines, and Prism's own; only if asked for.
@@ -119,6 +121,7 @@ impl SuiteName {
             Self::Java => java(java::Category::ValidatesRunner),
             Self::JavaNeedsRunner => java(java::Category::NeedsRunner),
             Self::JavaExtensions => java(java::Category::Extensions),
+            Self::JavaSql => java(java::Category::Sql),
             Self::Go => go(go_packages::Tests::Integration),
             Self::GoSdk => go(go_packages::Tests::Sdk),
             Self::TypeScript => Box::new(typescript::TypeScriptSuite::new(workspace)),

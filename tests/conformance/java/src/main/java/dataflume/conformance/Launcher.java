@@ -97,7 +97,8 @@ public final class Launcher {
   }
 
   private static void addTests(Class<?> type, String category, TreeSet<String> tests) {
-    if (Modifier.isAbstract(type.getModifiers())) {
+    if (Modifier.isAbstract(type.getModifiers()) || type.getName().endsWith("IT")) {
+      // What ends so is a test of a service in the cloud, or in a container.
       return;
     }
     for (Method method : type.getMethods()) {
