@@ -63,15 +63,6 @@ impl Category {
             Self::Extensions | Self::Sql => self.suite(),
         }
     }
-
-    /// What the launcher calls it: which extensions there are is a matter of the class path.
-    fn in_launcher(self) -> &'static str {
-        match self {
-            Self::ValidatesRunner => "ValidatesRunner",
-            Self::NeedsRunner => "NeedsRunner",
-            Self::Extensions | Self::Sql => "Extensions",
-        }
-    }
 }
 
 /// The suite, with the launcher that runs it.
@@ -165,7 +156,7 @@ impl Suite for JavaSuite {
     }
 
     fn list(&self) -> Result<Vec<String>> {
-        let category = self.category.in_launcher();
+        let category = format!("{:?}", self.category);
         let list = self.folder.join(format!("list-{category}"));
         let log = fs::File::create(self.folder.join("list.log"))?;
         must(

@@ -13,6 +13,7 @@ import java.security.CodeSource;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import java.util.TreeSet;
 import java.util.jar.JarFile;
 import java.util.stream.Collectors;
@@ -25,7 +26,7 @@ import org.junit.experimental.categories.Category;
 
 /**
  * Finds and runs Beam's own tests: those of the core's tests jar in the categories ValidatesRunner and NeedsRunner, and those of
- * the extensions' tests jars that run a pipeline, whose category is {@code Extensions}.
+ * the extensions' tests jars that run a pipeline, whose categories are {@code Extensions} and {@code Sql}.
  *
  * <pre>
  * Launcher list FILE CATEGORY          writes the names of a category's tests, one {@code class.method} a line
@@ -40,8 +41,11 @@ public final class Launcher {
   /** The exit code for "a test could not be stopped". */
   static final int STUCK = 3;
 
-  /** The category of what is in the extensions' jars. */
-  private static final String EXTENSIONS = "Extensions";
+  /** The categories of what is in the jars of extensions, with their names. */
+  private static final Map<String, String> EXTENSIONS =
+      Map.of(
+          "Extensions", "beam-sdks-java-extensions-.*-tests[.]jar",
+          "Sql", "beam-sdks-java-extensions-sql-.*-tests[.]jar");
 
   private Launcher() {}
 
@@ -64,7 +68,7 @@ public final class Launcher {
 
   private static List<String> list(String category) throws IOException {
     List<String> classes = new ArrayList<>();
-    for (Path path : category.equals(EXTENSIONS) ? jarsOfExtensions() : List.of(jarOfCore())) {
+    for (Path path : isOfExtensions(category) ? jarsOfExtensions(category) : List.of(jarOfCore())) {
       try (JarFile jar = new JarFile(path.toFile())) {
         jar.stream()
             .map(entry -> entry.getName())
@@ -88,11 +92,15 @@ public final class Launcher {
     return Path.of(source.getLocation().getPath());
   }
 
-  private static List<Path> jarsOfExtensions() {
+  private static boolean isOfExtensions(String category) {
+    return EXTENSIONS.containsKey(category);
+  }
+
+  private static List<Path> jarsOfExtensions(String category) {
     String[] all = System.getProperty("java.class.path").split(File.pathSeparator);
     return Stream.of(all)
         .map(Path::of)
-        .filter(path -> path.getFileName().toString().matches("beam-sdks-java-extensions-.*-tests[.]jar"))
+        .filter(path -> path.getFileName().toString().matches(EXTENSIONS.get(category)))
         .collect(Collectors.toList());
   }
 
@@ -111,7 +119,7 @@ public final class Launcher {
   private static boolean isWanted(Class<?> type, Method method, String category) {
     String own = categoryOf(type, method);
     // Tests of extensions seldom name one.
-    return category.equals(EXTENSIONS) ? !own.isEmpty() || hasPipeline(type) : category.equals(own);
+    return isOfExtensions(category) ? !own.isEmpty() || hasPipeline(type) : category.equals(own);
   }
 
   private static boolean hasPipeline(Class<?> type) {
