@@ -265,6 +265,12 @@ impl Plan {
         &self.stages[id.index()]
     }
 
+    /// Whether the elements of a key come together, to be processed in one bundle.
+    pub fn comes_by_key(&self, id: PCollectionId) -> bool {
+        let producer = self.stage(self.pcollection(id).producer);
+        matches!(producer.kind, StageKind::Redistribute { by_key: true })
+    }
+
     /// The PCollection with this id.
     pub fn pcollection(&self, id: PCollectionId) -> &PCollection {
         &self.pcollections[id.index()]

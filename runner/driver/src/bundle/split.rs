@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use dataflume_engine::{Fraction, PendingData, Work};
-use dataflume_graph::plan::{Stage, StageKind};
 use dataflume_model::time::EventTime;
 use dataflume_proto::fn_execution::process_bundle_split_request::DesiredSplit;
 use dataflume_proto::fn_execution::process_bundle_split_response::ChannelSplit;
@@ -44,15 +43,6 @@ fn is_under_way(infos: &[MonitoringInfo]) -> bool {
             },
             _ => false,
         }
-    })
-}
-
-/// Whether the elements of a key come together and have to stay so.
-fn gets_whole_keys(context: &BundleContext, stage: &Stage) -> bool {
-    stage.inputs.iter().any(|input| {
-        let producer = context.plan.pcollection(*input).producer;
-        let kind = &context.plan.stage(producer).kind;
-        matches!(kind, StageKind::Redistribute { by_key: true })
     })
 }
 
@@ -140,7 +130,8 @@ impl Live {
             Work::Elements(pieces) => pieces.iter().map(|piece| piece.handle.elements).sum(),
             _ => return Ok(None),
         };
-        let allowed_split_points = match gets_whole_keys(context, stage) {
+        let mut inputs = stage.inputs.iter();
+        let allowed_split_points = match inputs.any(|input| context.plan.comes_by_key(*input)) {
             true => between(&input.pieces),
             false => Some(Vec::new()),
         };

@@ -81,9 +81,9 @@ impl CutSpec {
     /// The spec of one of the plan's PCollections.
     pub fn of(plan: &Plan, id: PCollectionId, options: &CutOptions) -> Self {
         let pcollection = plan.pcollection(id);
-        let options = match plan.stage(pcollection.producer).kind {
-            StageKind::Redistribute { by_key: true } => &options.of_whole_keys(),
-            _ => options,
+        let options = match plan.comes_by_key(id) {
+            true => &options.of_whole_keys(),
+            false => options,
         };
         let consumers = plan
             .stages
