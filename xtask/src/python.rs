@@ -13,11 +13,15 @@ pub(crate) const PYTHON_VARIABLE: &str = "DATAFLUME_PYTHON";
 
 /// The version that the project is tested with.
 const BEAM_VERSION: &str = "2.77.0";
-const PACKAGES: [&str; 2] = ["apache-beam==2.77.0", "pytest"];
+const PACKAGES: [&str; 3] = ["apache-beam==2.77.0", "pytest", PIP];
+
+/// Before a job is sent, the SDK has pip list what is installed. The one that comes with Python 3.11 takes twice as long for it, and
+/// asks to be updated.
+const PIP: &str = "pip==26.3";
 
 /// The same with the clients of Google's services, in an environment of its own: most tests must
 /// not depend on them. With `wheel` it builds what a job stages as sources, without any package index.
-const PACKAGES_FOR_DATAFLOW: [&str; 3] = ["apache-beam[gcp]==2.77.0", "pytest", "wheel"];
+const PACKAGES_FOR_DATAFLOW: [&str; 4] = ["apache-beam[gcp]==2.77.0", "pytest", "wheel", PIP];
 
 /// Interpreters to make the environment with, best first.
 const INTERPRETERS: [&str; 2] = ["python3.11", "python3"];
@@ -26,6 +30,7 @@ const INTERPRETERS: [&str; 2] = ["python3.11", "python3"];
 /// seconds.
 const PROBE: &str = "import importlib.metadata as m, importlib.util as u, os; \
     m.version('pytest'); \
+    print('pip==' + m.version('pip')); \
     print(m.version('apache-beam')); \
     print(os.path.dirname(u.find_spec('apache_beam').origin))";
 
@@ -86,12 +91,16 @@ impl Beam {
         }
         let text = String::from_utf8(output.stdout)?;
         let mut lines = text.lines();
-        match (lines.next(), lines.next()) {
-            (Some(BEAM_VERSION), Some(package)) => Ok(Self {
+        match (lines.next(), lines.next(), lines.next()) {
+            (Some(PIP), Some(BEAM_VERSION), Some(package)) => Ok(Self {
                 python: python.to_owned(),
                 package: package.into(),
             }),
-            (version, _) => bail!("apache-beam {BEAM_VERSION} is wanted, found {version:?}"),
+            (pip, version, _) => {
+                bail!(
+                    "{PIP} and apache-beam {BEAM_VERSION} are wanted, found {pip:?} and {version:?}"
+                )
+            }
         }
     }
 

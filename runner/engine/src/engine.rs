@@ -13,6 +13,7 @@ use crate::split::SplitState;
 use crate::stage::StageState;
 use crate::test_stream::Scripts;
 use crate::topology::Topology;
+use crate::workers::Worker;
 
 /// Runs one job's plan. See the crate's documentation.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub struct Engine {
     pub(crate) workers: BTreeMap<WorkerId, Worker>,
     pub(crate) bundles: BTreeMap<BundleId, Running>,
     pub(crate) runner_bundles: u32,
+    /// Environments whose long bundles have taken a while to end after they had given all.
+    pub(crate) slow_to_end: BTreeSet<EnvironmentId>,
     /// Bytes of committed bundles' input, by environment.
     pub(crate) processed: BTreeMap<EnvironmentId, u64>,
     /// Stages whose watermarks may have changed.
@@ -55,20 +58,6 @@ pub(crate) enum Phase {
     Finished,
 }
 
-/// A worker that bundles can be given to.
-#[derive(Debug)]
-pub(crate) struct Worker {
-    pub(crate) environment: EnvironmentId,
-    pub(crate) slots: u32,
-    pub(crate) running: BTreeSet<BundleId>,
-}
-
-impl Worker {
-    pub(crate) fn free_slots(&self) -> u32 {
-        self.slots.saturating_sub(self.running.len() as u32)
-    }
-}
-
 /// A bundle in flight.
 #[derive(Debug)]
 pub(crate) struct Running {
@@ -76,6 +65,8 @@ pub(crate) struct Running {
     pub(crate) worker_losses: u32,
     pub(crate) started: ProcessingTime,
     pub(crate) split: SplitState,
+    /// It has given all it gives.
+    pub(crate) winding_up: bool,
     /// Started while the job drained: restrictions in it have been truncated.
     pub(crate) truncated: bool,
 }
@@ -97,6 +88,7 @@ impl Engine {
             workers: BTreeMap::new(),
             bundles: BTreeMap::new(),
             runner_bundles: 0,
+            slow_to_end: BTreeSet::new(),
             processed: BTreeMap::new(),
             dirty: topology.stages().collect(),
             candidates: topology.stages().collect(),
@@ -136,6 +128,7 @@ impl Engine {
                         environment,
                         slots,
                         running: BTreeSet::new(),
+                        winding_up: 0,
                     },
                 );
             }
@@ -149,6 +142,7 @@ impl Engine {
                 reason,
                 blames_bundles,
             } => self.lose_worker(worker, &reason, blames_bundles),
+            Input::BundleWindsUp { bundle } => self.wind_up(bundle),
             Input::BundleFinished { bundle, effects } => self.commit(bundle, effects),
             Input::BundleFailed { bundle, failure } => self.fail_bundle(bundle, failure),
             Input::BundleSplit {
@@ -278,6 +272,7 @@ impl Engine {
                 worker_losses,
                 started: self.now,
                 split,
+                winding_up: false,
                 truncated: self.draining,
             },
         );
@@ -291,6 +286,7 @@ impl Engine {
             Executor::Worker(worker) => {
                 if let Some(worker) = self.workers.get_mut(&worker) {
                     worker.running.remove(&id);
+                    worker.winding_up -= u32::from(running.winding_up);
                 }
             }
         }

@@ -164,6 +164,11 @@ pub enum Input {
         /// It is what it ran that has ended it: that was an attempt.
         blames_bundles: bool,
     },
+    /// A bundle has given all it gives, and its worker takes a while to say that it has ended: it could begin another meanwhile.
+    BundleWindsUp {
+        /// Which.
+        bundle: BundleId,
+    },
     /// A bundle ended well.
     BundleFinished {
         /// Which.
@@ -211,6 +216,8 @@ pub struct Fraction(pub u16);
 impl Fraction {
     /// Nothing: a checkpoint.
     pub const ZERO: Self = Self(0);
+    /// One eighth.
+    pub const EIGHTH: Self = Self(125);
     /// One half.
     pub const HALF: Self = Self(500);
 

@@ -28,6 +28,7 @@ pub mod store;
 mod test_stream;
 mod topology;
 mod watermark;
+mod workers;
 
 pub use clock::Clock;
 pub use config::EngineConfig;

@@ -21,7 +21,7 @@ impl Engine {
         };
         for worker in self.workers.values() {
             if worker.environment == environment {
-                load.running += worker.running.len() as u32;
+                load.running += worker.working();
             }
         }
         for running in self.bundles.values() {

@@ -131,7 +131,11 @@ impl Engine {
                 };
                 if *count > 0 {
                     *count -= 1;
-                    requests.push((*id, Fraction::HALF, early));
+                    let kept = match early {
+                        true => Fraction::HALF,
+                        false => self.kept_of_remainder(running),
+                    };
+                    requests.push((*id, kept, early));
                 }
             }
         }
@@ -145,6 +149,18 @@ impl Engine {
                 fraction_of_remainder,
                 only_if_under_way,
             });
+        }
+    }
+
+    /// How much of its remaining work a long bundle keeps when it is split. Where long bundles are slow to end it had best end soon:
+    /// while it does, its worker goes on with some of what it gave up, in a bundle that is not long. What one element gives up is one
+    /// piece, and only for one worker.
+    fn kept_of_remainder(&self, running: &Running) -> Fraction {
+        let environment = self.topology.node(running.bundle.stage).environment;
+        let slow = environment.is_some_and(|environment| self.slow_to_end.contains(&environment));
+        match slow && elements(running) > 1 {
+            true => Fraction::EIGHTH,
+            false => Fraction::HALF,
         }
     }
 
@@ -181,11 +197,9 @@ impl Engine {
     /// Keyed bundles are not split: their key groups would have to run in two places.
     fn divisible(&self, running: &Running) -> bool {
         let node = self.topology.node(running.bundle.stage);
-        let elements = match &running.bundle.work {
-            Work::Elements(data) => data.iter().map(|data| data.handle.elements).sum::<u64>(),
-            _ => 0,
-        };
+        let elements = elements(running);
         node.role == Role::Elements
+            && !running.winding_up
             && matches!(running.bundle.executor, Executor::Worker(_))
             && (elements > 1 || (elements == 1 && node.splittable))
     }
@@ -202,9 +216,16 @@ impl Engine {
         for worker in self.workers.values() {
             let idle = idle.entry(worker.environment).or_default();
             idle.slots += worker.free_slots();
-            idle.workers += u32::from(worker.running.is_empty());
+            idle.workers += u32::from(worker.working() == 0);
         }
         idle
+    }
+}
+
+fn elements(running: &Running) -> u64 {
+    match &running.bundle.work {
+        Work::Elements(data) => data.iter().map(|data| data.handle.elements).sum(),
+        _ => 0,
     }
 }
 

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Pair, chain};
-use dataflume_engine::{Action, Bundle, DataHandle, DataId, Effects, Input, Work};
+use dataflume_engine::{Action, Bundle, DataHandle, DataId, Effects, Fraction, Input, Work};
 use dataflume_graph::plan::{GroupByKey, Plan, StageKind};
 use dataflume_model::ids::{BundleId, KeyGroup, StageId};
 use dataflume_model::time::EventTime;
@@ -154,4 +154,59 @@ fn what_groupings_give_little_by_little_is_one_bundle() {
     }
     // Three elements wait for more, and go with the 9,000; the rest when nothing more can come.
     assert_eq!(started, [vec![3, 9000], vec![4, 5]]);
+}
+
+fn bundles(pair: &Pair) -> usize {
+    let started = |action: &&Action| matches!(action, Action::StartBundle(_));
+    pair.actions.iter().filter(started).count()
+}
+
+#[test]
+fn a_worker_begins_another_bundle_while_a_long_one_winds_up() {
+    let mut pair = Pair::new(&chain(1));
+    pair.join(1, 1);
+    pair.finish_impulse(800);
+    let first = pair.take_bundle();
+    assert_eq!(bundles(&pair), 0, "one slot");
+    pair.tell(Input::BundleWindsUp { bundle: first.id });
+    assert_eq!(bundles(&pair), 0, "it may be about to end");
+    pair.wait_ms(500);
+    pair.tell(Input::BundleWindsUp { bundle: first.id });
+    pair.tell(Input::BundleWindsUp { bundle: first.id });
+    assert_eq!(bundles(&pair), 1, "told twice, it gives one slot");
+    let second = pair.take_bundle();
+    pair.finish(first.id, 0);
+    assert_eq!(bundles(&pair), 0, "its slot had been taken");
+    pair.tell(Input::BundleWindsUp { bundle: first.id });
+    pair.finish(second.id, 0);
+    assert_eq!(bundles(&pair), 1);
+}
+
+#[test]
+fn where_long_bundles_are_slow_to_end_they_give_up_most() {
+    let splits = |winds_up: bool| {
+        let mut pair = Pair::new(&chain(1));
+        pair.join(1, 1);
+        pair.join(2, 1);
+        pair.finish_impulse(40);
+        let (first, second) = (pair.take_bundle(), pair.take_bundle());
+        pair.wait_ms(600);
+        match winds_up {
+            true => pair.tell(Input::BundleWindsUp { bundle: first.id }),
+            false => pair.finish(first.id, 0),
+        }
+        let split = pair.actions.iter().find_map(|action| match action {
+            Action::SplitBundle {
+                bundle,
+                fraction_of_remainder,
+                ..
+            } => Some((*bundle, *fraction_of_remainder)),
+            _ => None,
+        });
+        let (bundle, kept) = split.expect("a slot is free");
+        assert_eq!(bundle, second.id);
+        kept
+    };
+    assert_eq!(splits(false), Fraction::HALF);
+    assert_eq!(splits(true), Fraction::EIGHTH);
 }

@@ -54,6 +54,28 @@ async fn a_bundle_goes_round() {
 }
 
 #[tokio::test]
+async fn the_end_of_outputs_is_told_before_the_response() {
+    let server = TestServer::start().await;
+    let (worker, mut sdk) = server.worker("w").await;
+    let running = worker
+        .process_bundle(bundle("b", BundleInputs::Complete(Vec::new())))
+        .unwrap();
+    let (_id, _request) = sdk.control.next_bundle().await;
+    sdk.data.write("b", "world").await;
+    let mut ended = Box::pin(running.handle.outputs_ended());
+    assert!(futures::poll!(ended.as_mut()).is_pending());
+    sdk.data.end("b").await;
+    step("the end of outputs", ended).await;
+    assert!(futures::poll!(Box::pin(running.handle.done())).is_pending());
+    sdk.control
+        .finish("b", ProcessBundleResponse::default())
+        .await;
+    let (written, result) = collect(running).await;
+    assert_eq!(written, b"world");
+    result.unwrap();
+}
+
+#[tokio::test]
 async fn descriptors_are_served_with_the_workers_endpoint() {
     let server = TestServer::start().await;
     let mut elsewhere = registration("w");

@@ -76,7 +76,7 @@ impl Live {
         reports: mpsc::UnboundedSender<Report>,
     ) {
         let result = tokio::select! {
-            result = self.execute(&context) => result,
+            result = self.execute(&context, &reports) => result,
             never = self.watch_progress(&context) => match never {},
         };
         let _input = self.input.lock().await;
@@ -101,7 +101,11 @@ impl Live {
         }
     }
 
-    async fn execute(&self, context: &Arc<BundleContext>) -> Result<Box<Staged>, BundleFailure> {
+    async fn execute(
+        &self,
+        context: &Arc<BundleContext>,
+        reports: &mpsc::UnboundedSender<Report>,
+    ) -> Result<Box<Staged>, BundleFailure> {
         let stage = context.plan.stage(self.bundle.stage);
         let executable = executable(stage)?;
         if let Work::Truncate(restrictions) = &self.bundle.work {
@@ -160,8 +164,15 @@ impl Live {
             }
         };
         let collect = collect(context, executable, &keyed, running.outputs);
-        let ((), outputs) = tokio::try_join!(feed, collect)?;
-        let mut response = handle.finish().await.map_err(failure)?;
+        let end = async {
+            let ((), outputs) = tokio::try_join!(feed, collect)?;
+            let response = handle.finish().await.map_err(failure)?;
+            Ok((outputs, response))
+        };
+        let (outputs, mut response) = tokio::select! {
+            end = end => end?,
+            never = self.watch_end(handle, reports) => match never {},
+        };
         lateness.report(&mut response.monitoring_infos);
         let mut staged = self.stage(context, stage, keyed, outputs, response)?;
         if let Some(like) = self.pieces().next() {

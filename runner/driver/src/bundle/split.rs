@@ -157,7 +157,9 @@ impl Live {
         let Some(channel) = channel_split(&response, &source)? else {
             return Ok(None);
         };
-        self.divide(context, &channel, &response, input).map(Some)
+        let (primary, residual) = self.divide(context, &channel, &response, input)?;
+        // Python's may split behind its last element: it goes on as before.
+        Ok((!residual.is_empty()).then_some((primary, residual)))
     }
 
     fn divide(

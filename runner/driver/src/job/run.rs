@@ -42,6 +42,9 @@ pub(crate) enum Report {
         environment: EnvironmentId,
         failure: StartFailure,
     },
+    BundleWindsUp {
+        bundle: BundleId,
+    },
     BundleEnded {
         bundle: BundleId,
         result: Result<Box<Staged>, BundleFailure>,
@@ -272,6 +275,7 @@ impl Run {
                 self.workers.started(environment);
                 self.fail_to_start(environment, &failure);
             }
+            Report::BundleWindsUp { bundle } => self.tell(Input::BundleWindsUp { bundle }),
             Report::BundleEnded { bundle, result } => self.end_bundle(bundle, result),
             Report::BundleSplit {
                 bundle,

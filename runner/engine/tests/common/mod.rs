@@ -44,6 +44,11 @@ impl Pair {
         }
     }
 
+    #[allow(dead_code, reason = "not every test lets time pass")]
+    pub(crate) fn wait_ms(&mut self, ms: i64) {
+        self.now.0 += ms;
+    }
+
     pub(crate) fn join(&mut self, worker: u64, slots: u32) {
         let environment = EnvironmentId(0);
         self.tell(Input::WorkerJoined {

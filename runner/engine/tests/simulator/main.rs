@@ -7,11 +7,10 @@ mod plans;
 mod rng;
 mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dataflume_engine::{
-    Action, Bundle, BundleFailure, Engine, EngineConfig, Fraction, Input, JobOutcome, PendingData,
-    Work,
+    Action, Bundle, BundleFailure, Engine, EngineConfig, Input, JobOutcome, PendingData, Work,
 };
 use dataflume_model::ids::{BundleId, EnvironmentId, WorkerId};
 use dataflume_model::time::ProcessingTime;
@@ -27,11 +26,12 @@ const MAX_STEPS: u32 = 100_000;
 /// Something that will happen.
 #[derive(Debug, Clone)]
 enum Event {
+    BundleWindsUp(BundleId),
     BundleEnds(BundleId),
     WorkerJoins(EnvironmentId),
     SlotsChange(WorkerId),
     WorkerDies(WorkerId),
-    SplitAnswered(BundleId, Fraction),
+    SplitAnswered(BundleId),
     /// News of a bundle that the engine has given up: it must not matter.
     Ghost(BundleId),
     Drain,
@@ -49,6 +49,7 @@ struct Simulation {
     staged: BTreeMap<BundleId, Staged>,
     workers: BTreeMap<WorkerId, EnvironmentId>,
     slots: BTreeMap<WorkerId, u32>,
+    winding_up: BTreeSet<BundleId>,
     next_worker: u64,
     outcome: Option<JobOutcome>,
     chaos: Chaos,
@@ -97,6 +98,7 @@ impl Simulation {
             staged: BTreeMap::new(),
             workers: BTreeMap::new(),
             slots: BTreeMap::new(),
+            winding_up: BTreeSet::new(),
             next_worker: 0,
             outcome: None,
             chaos,
@@ -174,8 +176,12 @@ impl Simulation {
                     });
                 }
             }
+            Event::BundleWindsUp(bundle) => {
+                self.winding_up.insert(bundle);
+                self.tell(Input::BundleWindsUp { bundle });
+            }
             Event::BundleEnds(id) => self.end_bundle(id),
-            Event::SplitAnswered(id, fraction) => self.answer_split(id, fraction),
+            Event::SplitAnswered(id) => self.answer_split(id),
             Event::Drain => {
                 self.checks.draining = true;
                 self.tell(Input::Drain);
@@ -214,14 +220,14 @@ impl Simulation {
         });
     }
 
-    fn answer_split(&mut self, id: BundleId, fraction: Fraction) {
+    fn answer_split(&mut self, id: BundleId) {
         let Some(bundle) = self.running.get_mut(&id) else {
             return;
         };
         let Work::Elements(work) = &bundle.work else {
             panic!("only elements are split")
         };
-        let refuse = fraction == Fraction::ZERO || self.world.rng.one_in(3);
+        let refuse = self.world.rng.one_in(3);
         let split = if refuse { None } else { self.world.split(work) };
         let Some((primary, residual)) = split else {
             self.tell(Input::SplitRefused { bundle: id });
@@ -252,15 +258,21 @@ impl Simulation {
                 self.checks
                     .started(&bundle, &self.world, ProcessingTime(self.now));
                 self.later(60, Event::BundleEnds(bundle.id));
+                if on_worker(&bundle) && self.world.rng.one_in(2) {
+                    self.later(60, Event::BundleWindsUp(bundle.id));
+                }
                 if let dataflume_engine::Executor::Worker(worker) = bundle.executor {
                     assert!(
                         self.workers.contains_key(&worker),
                         "a bundle for a worker that is gone"
                     );
                     let runs_there = |other: &&Bundle| other.executor == bundle.executor;
-                    let others = self.running.values().filter(runs_there).count();
+                    let others: Vec<&Bundle> = self.running.values().filter(runs_there).collect();
+                    let slots = self.slots[&worker] as usize;
+                    let winding_up = |other: &&&Bundle| self.winding_up.contains(&other.id);
+                    let winding_up = others.iter().filter(winding_up).count();
                     assert!(
-                        others < self.slots[&worker] as usize,
+                        others.len() - winding_up.min(slots) < slots,
                         "a bundle more than the worker has slots for"
                     );
                     if self.chaos.kills != u64::MAX && self.world.rng.one_in(self.chaos.kills) {
@@ -269,13 +281,7 @@ impl Simulation {
                 }
                 self.running.insert(bundle.id, bundle);
             }
-            Action::SplitBundle {
-                bundle,
-                fraction_of_remainder,
-                ..
-            } => {
-                self.later(20, Event::SplitAnswered(bundle, fraction_of_remainder));
-            }
+            Action::SplitBundle { bundle, .. } => self.later(20, Event::SplitAnswered(bundle)),
             Action::CommitBundle { bundle } => self.commit(bundle),
             Action::DiscardBundle { bundle: id } => {
                 let bundle = self

@@ -221,6 +221,11 @@ impl BundleHandle {
         self.inner.bundle.done.cancelled().await;
     }
 
+    /// Resolves when the harness has ended every output stream: what it has yet to do is to respond. Never for a bundle without outputs.
+    pub async fn outputs_ended(&self) {
+        self.inner.bundle.outputs_ended.cancelled().await;
+    }
+
     /// Gives the bundle up. The Fn API can't stop an SDK, so its input is ended and its state
     /// requests are refused; what it still writes and responds is dropped.
     pub fn abort(&self) {

@@ -23,6 +23,8 @@ pub(crate) struct Bundle {
     pub(crate) descriptor: Arc<RegisteredDescriptor>,
     /// Set as soon as the outcome is known.
     pub(crate) done: CancellationToken,
+    /// Set when the harness has ended every output stream, if there are any.
+    pub(crate) outputs_ended: CancellationToken,
     pub(crate) queue: Arc<Queue>,
     state: Arc<dyn StateHandler>,
     progress: Mutex<Progress>,
@@ -45,6 +47,7 @@ impl Bundle {
         Self {
             instruction_id,
             done: CancellationToken::new(),
+            outputs_ended: CancellationToken::new(),
             progress: Mutex::new(Progress {
                 unfinished: descriptor.outputs.clone(),
                 response: None,
@@ -82,8 +85,8 @@ impl Bundle {
             let error = format!("{what} {port:?} of bundle {:?}", self.instruction_id);
             return self.settle(&mut progress, Err(BundleError::Protocol(error)));
         }
-        if is_last {
-            progress.unfinished.remove(&port);
+        if is_last && progress.unfinished.remove(&port) && progress.unfinished.is_empty() {
+            self.outputs_ended.cancel();
         }
         if !bytes.is_empty() {
             self.queue.push(BundleOutput::new(port, bytes));
