@@ -69,10 +69,10 @@ impl Pipeline {
                 );
             }
             Sdk::Java => {
-                let class = if name == "wordcount" {
-                    "WordCount"
-                } else {
-                    "Weather"
+                let class = match name {
+                    "wordcount" => "WordCount",
+                    "wordfiles" => "WordFiles",
+                    _ => "Weather",
                 };
                 let mut command = Command::new("java");
                 command

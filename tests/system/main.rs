@@ -5,6 +5,7 @@ mod clock;
 mod dataflow;
 mod early_workers;
 mod embedded;
+mod files_in_small_bundles;
 mod java_classes;
 mod packages;
 mod progress;

@@ -12,6 +12,7 @@ import org.apache.beam.sdk.transforms.FlatMapElements;
 import org.apache.beam.sdk.transforms.Filter;
 import org.apache.beam.sdk.transforms.MapElements;
 import org.apache.beam.sdk.values.KV;
+import org.apache.beam.sdk.values.PCollection;
 import org.apache.beam.sdk.values.TypeDescriptors;
 
 /** Counts the words of text files and writes one {@code word: count} line for each. */
@@ -36,7 +37,12 @@ public final class WordCount {
   public static void main(String[] args) {
     Options options = PipelineOptionsFactory.fromArgs(args).withValidation().as(Options.class);
     Pipeline pipeline = Pipeline.create(options);
-    pipeline
+    counts(pipeline, options).apply("Write", TextIO.write().to(options.getOutput()));
+    pipeline.run().waitUntilFinish();
+  }
+
+  static PCollection<String> counts(Pipeline pipeline, Options options) {
+    return pipeline
         .apply("Read", TextIO.read().from(options.getInput()))
         .apply(
             "Split",
@@ -47,8 +53,6 @@ public final class WordCount {
         .apply(
             "Format",
             MapElements.into(TypeDescriptors.strings())
-                .via((KV<String, Long> count) -> count.getKey() + ": " + count.getValue()))
-        .apply("Write", TextIO.write().to(options.getOutput()));
-    pipeline.run().waitUntilFinish();
+                .via((KV<String, Long> count) -> count.getKey() + ": " + count.getValue()));
   }
 }
