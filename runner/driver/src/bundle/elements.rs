@@ -168,6 +168,25 @@ impl Spread {
     }
 }
 
+/// A few elements by their keys: those of one key together, in their order.
+pub(crate) fn by_key(
+    codec: &WindowedCodec,
+    chunks: &[Bytes],
+) -> Result<Vec<Vec<Bytes>>, CoderError> {
+    let mut keys: Vec<(Bytes, Vec<Bytes>)> = Vec::new();
+    for chunk in chunks {
+        for element in codec.iter(chunk) {
+            let element = element?;
+            let (key, bytes) = (element.key(), chunk.slice(element.range()));
+            match keys.iter_mut().find(|(other, _)| other == key) {
+                Some((_, elements)) => elements.push(bytes),
+                None => keys.push((chunk.slice_ref(key), vec![bytes])),
+            }
+        }
+    }
+    Ok(keys.into_iter().map(|(_, elements)| elements).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use dataflume_model::coder::Coder;
@@ -265,6 +284,37 @@ mod tests {
         );
         assert_eq!(parts_of(0).len(), 10);
         assert_eq!(parts_of(100), [(0..10).collect::<Vec<u8>>()]);
+    }
+
+    #[test]
+    fn a_few_elements_are_told_apart_by_their_keys() {
+        let pairs = Coder::Kv(Box::new(Coder::Varint), Box::new(Coder::Varint));
+        let codec = WindowedCodec::new(pairs, WindowKind::Global);
+        let chunk = |pairs: &[(u8, u8)]| {
+            let mut bytes = Vec::new();
+            for (key, value) in pairs {
+                let header = (EventTime(0), [Window::Global], PaneInfo::NO_FIRING);
+                codec
+                    .encode_header(header.0, &header.1, &header.2, &mut bytes)
+                    .unwrap();
+                bytes.extend([*key, *value]);
+            }
+            Bytes::from(bytes)
+        };
+        let chunks = [chunk(&[(7, 1), (3, 2), (7, 3)]), chunk(&[(3, 4), (9, 5)])];
+        let pair = |element: &Bytes| {
+            let element = codec.iter(element).next().unwrap().unwrap();
+            (element.key()[0], element.value_of_key()[0])
+        };
+        let keys = by_key(&codec, &chunks).unwrap();
+        let keys: Vec<Vec<_>> = keys
+            .iter()
+            .map(|each| each.iter().map(pair).collect())
+            .collect();
+        assert_eq!(
+            keys,
+            [vec![(7, 1), (7, 3)], vec![(3, 2), (3, 4)], vec![(9, 5)]]
+        );
     }
 
     #[test]

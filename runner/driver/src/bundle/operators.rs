@@ -21,6 +21,10 @@ use crate::sdk::is_go;
 const MAX_SPREAD_ELEMENTS: u64 = 1024;
 /// As many pieces become of fewer.
 const SPREAD_PIECES: u64 = 32;
+/// In a key group with more elements than this, keys are not told apart.
+const FEW_OF_GROUP: u64 = 16;
+/// Nor in one with more bytes.
+const LITTLE_OF_GROUP_BYTES: u64 = 1 << 20;
 
 /// Executes a bundle on a thread that may block: it reads and writes data, and nothing else.
 pub(crate) async fn execute(
@@ -67,13 +71,8 @@ fn pass(
     stage: &Stage,
     bundle: &Bundle,
 ) -> Result<Box<Staged>, BundleFailure> {
-    let mut cutter = context.cutter(output(stage)?);
-    for chunk in chunks(context, bundle) {
-        cutter
-            .push(chunk.map_err(data_failure)?)
-            .map_err(data_failure)?;
-    }
-    finish(context, [cutter])
+    let cutter = cut(context, output(stage)?, chunks(context, bundle));
+    finish(context, [cutter.map_err(data_failure)?])
 }
 
 /// Passes elements on. A few become many pieces, so that each can go to another worker: that they are few
@@ -95,35 +94,53 @@ fn redistribute(
         let chunk = chunk.map_err(data_failure)?;
         parts.push(&codec, chunk).map_err(data_failure)?;
     }
-    let cutters = parts.finish().into_iter().map(|part| {
-        let mut cutter = context.cutter(output);
-        for chunk in part {
-            cutter.push(chunk)?;
-        }
-        Ok(cutter)
-    });
-    let cutters: Result<Vec<OutputCutter>, DataError> = cutters.collect();
+    let parts = parts.finish().into_iter();
+    let cutters: Result<Vec<OutputCutter>, DataError> = parts
+        .map(|part| cut(context, output, part.into_iter().map(Ok)))
+        .collect();
     finish(context, cutters.map_err(data_failure)?)
 }
 
-/// Passes elements on, those of each key group in pieces of their own.
+/// Passes elements on, those of each key group in pieces of their own. Where it has few, each key has: each can go to another worker.
 fn redistribute_by_key(
     context: &BundleContext,
     stage: &Stage,
     pieces: &[PendingData],
 ) -> Result<Box<Staged>, BundleFailure> {
     let output = output(stage)?;
+    let codec = context.codec(output);
     let same_group =
         |one: &PendingData, other: &PendingData| one.handle.key_group == other.handle.key_group;
-    let cutters = pieces.chunk_by(same_group).map(|group| {
-        let mut cutter = context.cutter(output);
-        for chunk in chunks_of(context, group) {
-            cutter.push(chunk?)?;
+    let mut cutters = Vec::new();
+    for group in pieces.chunk_by(same_group) {
+        let chunks = chunks_of(context, group);
+        let sum = |of: fn(&PendingData) -> u64| group.iter().map(of).sum::<u64>();
+        let few = sum(|piece| piece.handle.elements) <= FEW_OF_GROUP
+            && sum(|piece| piece.handle.bytes) <= LITTLE_OF_GROUP_BYTES;
+        if !few {
+            cutters.push(cut(context, output, chunks).map_err(data_failure)?);
+            continue;
         }
-        Ok(cutter)
-    });
-    let cutters: Result<Vec<OutputCutter>, DataError> = cutters.collect();
-    finish(context, cutters.map_err(data_failure)?)
+        let chunks: Result<Vec<Bytes>, DataError> = chunks.collect();
+        let chunks = chunks.map_err(data_failure)?;
+        for part in elements::by_key(&codec, &chunks).map_err(data_failure)? {
+            let part = part.into_iter().map(Ok);
+            cutters.push(cut(context, output, part).map_err(data_failure)?);
+        }
+    }
+    finish(context, cutters)
+}
+
+fn cut(
+    context: &BundleContext,
+    output: PCollectionId,
+    chunks: impl Iterator<Item = Result<Bytes, DataError>>,
+) -> Result<OutputCutter, DataError> {
+    let mut cutter = context.cutter(output);
+    for chunk in chunks {
+        cutter.push(chunk?)?;
+    }
+    Ok(cutter)
 }
 
 /// The stage's only output.
