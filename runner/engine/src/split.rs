@@ -95,13 +95,13 @@ impl Engine {
         let Some(running) = self.bundles.get_mut(&id) else {
             return;
         };
+        let late = running.late(&self.config);
         let split = &mut running.split;
         split.requested = false;
         if split.early {
             let (started, now) = (running.started.0, self.now.0);
             let twice = now.saturating_add(now.saturating_sub(started).max(1));
-            let late = started.saturating_add(self.config.split_after_ms);
-            split.next_request = ProcessingTime(twice.min(late.max(now)));
+            split.next_request = ProcessingTime(twice.min(late.0.max(now)));
             return;
         }
         split.back_off = (split.back_off * 2).min(MAX_BACK_OFF);
@@ -124,7 +124,7 @@ impl Engine {
             } else if running.split.next_request <= self.now
                 && let Some(idle) = node.environment.and_then(|e| idle.get_mut(&e))
             {
-                let early = self.now < self.late(running);
+                let early = self.now < running.late(&self.config);
                 let count = match early {
                     true => &mut idle.workers,
                     false => &mut idle.slots,
@@ -158,7 +158,7 @@ impl Engine {
     fn kept_of_remainder(&self, running: &Running) -> Fraction {
         let environment = self.topology.node(running.bundle.stage).environment;
         let slow = environment.is_some_and(|environment| self.slow_to_end.contains(&environment));
-        match slow && elements(running) > 1 {
+        match slow && running.elements() > 1 {
             true => Fraction::EIGHTH,
             false => Fraction::HALF,
         }
@@ -176,7 +176,7 @@ impl Engine {
                 let idle = node.environment.and_then(|e| idle.get(&e));
                 let split = idle.and_then(|idle| match (idle.workers, idle.slots) {
                     (0, 0) => None,
-                    (0, _) => Some(running.split.next_request.max(self.late(running))),
+                    (0, _) => Some(running.split.next_request.max(running.late(&self.config))),
                     _ => Some(running.split.next_request),
                 });
                 [checkpoint, split]
@@ -197,17 +197,11 @@ impl Engine {
     /// Keyed bundles are not split: their key groups would have to run in two places.
     fn divisible(&self, running: &Running) -> bool {
         let node = self.topology.node(running.bundle.stage);
-        let elements = elements(running);
+        let elements = running.elements();
         node.role == Role::Elements
             && !running.winding_up
             && matches!(running.bundle.executor, Executor::Worker(_))
             && (elements > 1 || (elements == 1 && node.splittable))
-    }
-
-    /// From when on a bundle has run for so long that any idle slot may have a share of it.
-    fn late(&self, running: &Running) -> ProcessingTime {
-        let started = running.started.0;
-        ProcessingTime(started.saturating_add(self.config.split_after_ms))
     }
 
     /// Per environment, where nothing waits that could fill them.
@@ -222,10 +216,17 @@ impl Engine {
     }
 }
 
-fn elements(running: &Running) -> u64 {
-    match &running.bundle.work {
-        Work::Elements(data) => data.iter().map(|data| data.handle.elements).sum(),
-        _ => 0,
+impl Running {
+    /// From when on it has run for so long that any idle slot may have a share of it.
+    pub(crate) fn late(&self, config: &EngineConfig) -> ProcessingTime {
+        ProcessingTime(self.started.0.saturating_add(config.split_after_ms))
+    }
+
+    fn elements(&self) -> u64 {
+        match &self.bundle.work {
+            Work::Elements(data) => data.iter().map(|data| data.handle.elements).sum(),
+            _ => 0,
+        }
     }
 }
 

@@ -35,14 +35,13 @@ impl Engine {
         let Some(running) = self.bundles.get_mut(&id) else {
             return;
         };
-        let long = running.started.0.saturating_add(self.config.split_after_ms) <= self.now.0;
+        if running.winding_up || self.now < running.late(&self.config) {
+            return;
+        }
         let Executor::Worker(worker) = running.bundle.executor else {
             return;
         };
-        if let Some(worker) = self.workers.get_mut(&worker)
-            && long
-            && !running.winding_up
-        {
+        if let Some(worker) = self.workers.get_mut(&worker) {
             running.winding_up = true;
             worker.winding_up += 1;
             self.slow_to_end.insert(worker.environment);

@@ -71,8 +71,8 @@ fn pass(
     stage: &Stage,
     bundle: &Bundle,
 ) -> Result<Box<Staged>, BundleFailure> {
-    let cutter = cut(context, output(stage)?, chunks(context, bundle));
-    finish(context, [cutter.map_err(data_failure)?])
+    let cutter = cut(context, output(stage)?, chunks(context, bundle))?;
+    finish(context, [cutter])
 }
 
 /// Passes elements on. A few become many pieces, so that each can go to another worker: that they are few
@@ -95,10 +95,10 @@ fn redistribute(
         parts.push(&codec, chunk).map_err(data_failure)?;
     }
     let parts = parts.finish().into_iter();
-    let cutters: Result<Vec<OutputCutter>, DataError> = parts
+    let cutters: Result<Vec<OutputCutter>, BundleFailure> = parts
         .map(|part| cut(context, output, part.into_iter().map(Ok)))
         .collect();
-    finish(context, cutters.map_err(data_failure)?)
+    finish(context, cutters?)
 }
 
 /// Passes elements on, those of each key group in pieces of their own. Where it has few, each key has: each can go to another worker.
@@ -118,14 +118,13 @@ fn redistribute_by_key(
         let few = sum(|piece| piece.handle.elements) <= FEW_OF_GROUP
             && sum(|piece| piece.handle.bytes) <= LITTLE_OF_GROUP_BYTES;
         if !few {
-            cutters.push(cut(context, output, chunks).map_err(data_failure)?);
+            cutters.push(cut(context, output, chunks)?);
             continue;
         }
         let chunks: Result<Vec<Bytes>, DataError> = chunks.collect();
         let chunks = chunks.map_err(data_failure)?;
         for part in elements::by_key(&codec, &chunks).map_err(data_failure)? {
-            let part = part.into_iter().map(Ok);
-            cutters.push(cut(context, output, part).map_err(data_failure)?);
+            cutters.push(cut(context, output, part.into_iter().map(Ok))?);
         }
     }
     finish(context, cutters)
@@ -135,10 +134,11 @@ fn cut(
     context: &BundleContext,
     output: PCollectionId,
     chunks: impl Iterator<Item = Result<Bytes, DataError>>,
-) -> Result<OutputCutter, DataError> {
+) -> Result<OutputCutter, BundleFailure> {
     let mut cutter = context.cutter(output);
     for chunk in chunks {
-        cutter.push(chunk?)?;
+        let pushed = chunk.and_then(|chunk| cutter.push(chunk));
+        pushed.map_err(data_failure)?;
     }
     Ok(cutter)
 }

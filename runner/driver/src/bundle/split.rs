@@ -157,9 +157,13 @@ impl Live {
         let Some(channel) = channel_split(&response, &source)? else {
             return Ok(None);
         };
-        let (primary, residual) = self.divide(context, &channel, &response, input)?;
         // Python's may split behind its last element: it goes on as before.
-        Ok((!residual.is_empty()).then_some((primary, residual)))
+        let held: u64 = (input.pieces.iter().map(|piece| piece.handle.elements)).sum();
+        let behind = u64::try_from(channel.first_residual_element).is_ok_and(|from| from >= held);
+        if behind && response.residual_roots.is_empty() {
+            return Ok(None);
+        }
+        self.divide(context, &channel, &response, input).map(Some)
     }
 
     fn divide(

@@ -49,6 +49,9 @@ struct Simulation {
     staged: BTreeMap<BundleId, Staged>,
     workers: BTreeMap<WorkerId, EnvironmentId>,
     slots: BTreeMap<WorkerId, u32>,
+    /// When bundles began, and how old they have to be to give their slots while they wind up.
+    began: BTreeMap<BundleId, i64>,
+    long_ms: i64,
     winding_up: BTreeSet<BundleId>,
     next_worker: u64,
     outcome: Option<JobOutcome>,
@@ -88,6 +91,7 @@ impl Simulation {
             drains_within_ms: rng.one_in(3).then(|| 1 + rng.below(600)),
         };
         Self {
+            long_ms: config.split_after_ms,
             engine: Engine::new(&plan, config),
             world: World::new(plan, rng),
             checks: Checks::default(),
@@ -98,6 +102,7 @@ impl Simulation {
             staged: BTreeMap::new(),
             workers: BTreeMap::new(),
             slots: BTreeMap::new(),
+            began: BTreeMap::new(),
             winding_up: BTreeSet::new(),
             next_worker: 0,
             outcome: None,
@@ -177,7 +182,14 @@ impl Simulation {
                 }
             }
             Event::BundleWindsUp(bundle) => {
-                self.winding_up.insert(bundle);
+                // Of one that has not run for long it doesn't matter.
+                if self
+                    .began
+                    .get(&bundle)
+                    .is_some_and(|began| self.now - began >= self.long_ms)
+                {
+                    self.winding_up.insert(bundle);
+                }
                 self.tell(Input::BundleWindsUp { bundle });
             }
             Event::BundleEnds(id) => self.end_bundle(id),
@@ -279,6 +291,7 @@ impl Simulation {
                         self.later(60, Event::WorkerDies(worker));
                     }
                 }
+                self.began.insert(bundle.id, self.now);
                 self.running.insert(bundle.id, bundle);
             }
             Action::SplitBundle { bundle, .. } => self.later(20, Event::SplitAnswered(bundle)),
