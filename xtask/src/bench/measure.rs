@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use super::BenchArgs;
 use super::cases::{Case, Program};
 use super::runners::{Address, Binaries, Kind, Runner, Usage};
 use crate::{examples, python, workspace};
@@ -123,23 +124,30 @@ fn arguments(program: Program, address: &Address) -> Vec<String> {
     }
 }
 
-/// Runs a case once.
+/// Runs a case once, or twice and measures the second.
 pub(super) fn measure(
     programs: &Programs,
     binaries: &Binaries,
     case: &Case,
-    scale: f64,
+    args: &BenchArgs,
     kind: Kind,
 ) -> Result<Sample> {
     let runner = Runner::start(kind, binaries)?;
     let target = workspace::target()?.join("bench");
     let folder = target.join(format!("{}-{}", case.name, std::process::id()));
     std::fs::create_dir_all(&folder)?;
-    let mut command = programs.command(case, scale, &runner, &folder);
+    let mut command = programs.command(case, args.scale, &runner, &folder);
+    let mut spawn = || {
+        command
+            .spawn()
+            .with_context(|| format!("can't run the program of {}", case.name))
+    };
+    if args.second {
+        result(case, kind, spawn()?)?;
+        runner.settle()?;
+    }
     let cpu_before = runner.cpu_seconds();
-    let child = command
-        .spawn()
-        .with_context(|| format!("can't run {command:?}"))?;
+    let child = spawn()?;
     let printed = result(case, kind, child)?;
     let usage = runner.usage(cpu_before);
     std::fs::remove_dir_all(&folder)?;

@@ -35,6 +35,9 @@ pub(crate) struct BenchArgs {
     /// Leave peers out.
     #[arg(long)]
     alone: bool,
+    /// Run the case once on each runner before it is measured there: what a fresh process takes the first time is left out.
+    #[arg(long)]
+    second: bool,
     /// Instead of measuring, sample Dataflume once on each case with `perf`, and write flame graphs into this folder.
     #[arg(long, value_name = "FOLDER")]
     profile: Option<PathBuf>,
@@ -64,7 +67,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<bool> {
         let runners = &case.runners[..if args.alone { 1 } else { case.runners.len() }];
         for _ in 0..args.runs {
             for kind in runners {
-                let once = || measure(&programs, &binaries, case, args.scale, *kind);
+                let once = || measure(&programs, &binaries, case, args, *kind);
                 let sample = match kind {
                     Kind::Prism | Kind::FnApiRunner => patiently(case, *kind, once)?,
                     _ => once()?,

@@ -116,6 +116,8 @@ pub(super) enum Address {
 pub(super) struct Runner {
     pub(super) address: Address,
     pid: Option<u32>,
+    /// How many interpreters wait in it for workers to become; `None` where none is waited for.
+    interpreters: Option<usize>,
     _process: Process,
 }
 
@@ -138,25 +140,28 @@ pub(super) struct Usage {
 
 impl Runner {
     pub(super) fn start(kind: Kind, binaries: &Binaries) -> Result<Self> {
-        match kind {
-            Kind::Dataflume => ours(binaries, &[], "LOOPBACK")?.warm_up(1),
+        let runner = match kind {
+            Kind::Dataflume => ours(binaries, &[], "LOOPBACK", Some(1))?,
             Kind::DataflumeProcesses => {
                 let workers = WORKERS.to_string();
                 let arguments = ["--workers", "process", "--num-workers", &workers];
-                ours(binaries, &arguments, "DOCKER")?.warm_up(WORKERS)
+                ours(binaries, &arguments, "DOCKER", Some(WORKERS))?
             }
-            Kind::DataflumeWarm => ours(binaries, &["--workers", "process"], "DOCKER")?.warm_up(1),
+            Kind::DataflumeWarm => ours(binaries, &["--workers", "process"], "DOCKER", Some(1))?,
             Kind::DataflumeCold => {
                 let arguments = ["--workers", "process", "--warm-python-workers", "0"];
-                ours(binaries, &arguments, "DOCKER")
+                ours(binaries, &arguments, "DOCKER", None)?
             }
-            Kind::Prism => prism(),
-            Kind::FnApiRunner => Ok(Self {
+            Kind::Prism => prism()?,
+            Kind::FnApiRunner => Self {
                 address: Address::FnApiRunner,
                 pid: None,
+                interpreters: None,
                 _process: Process::Within,
-            }),
-        }
+            },
+        };
+        runner.settle()?;
+        Ok(runner)
     }
 
     /// The processor time that it has taken so far; `None` as for [`Runner::usage`].
@@ -180,10 +185,10 @@ impl Runner {
             .collect()
     }
 
-    /// Waits until so many interpreters wait: a user's emulator has been there for a while.
-    fn warm_up(self, interpreters: usize) -> Result<Self> {
-        let Some(pid) = self.pid else {
-            return Ok(self);
+    /// Waits until its interpreters wait: a user's emulator has been there for a while.
+    pub(super) fn settle(&self) -> Result<()> {
+        let (Some(pid), Some(interpreters)) = (self.pid, self.interpreters) else {
+            return Ok(());
         };
         let deadline = Instant::now() + WARM_UP;
         let mut before = None;
@@ -194,7 +199,7 @@ impl Runner {
             others.retain(|other| program(*other) != own);
             let times: Vec<_> = others.iter().map(|other| cpu_seconds(*other)).collect();
             if times.len() == interpreters && before.as_ref() == Some(&times) {
-                return Ok(self);
+                return Ok(());
             }
             before = Some(times);
         }
@@ -202,7 +207,12 @@ impl Runner {
     }
 }
 
-fn ours(binaries: &Binaries, arguments: &[&str], environment: &'static str) -> Result<Runner> {
+fn ours(
+    binaries: &Binaries,
+    arguments: &[&str],
+    environment: &'static str,
+    interpreters: Option<usize>,
+) -> Result<Runner> {
     let variables = [("DATAFLUME_PYTHON", binaries.python.as_os_str())];
     let root = workspace::root();
     let emulator = Emulator::spawn(root, "bench", &binaries.dataflume, arguments, &variables)?;
@@ -212,6 +222,7 @@ fn ours(binaries: &Binaries, arguments: &[&str], environment: &'static str) -> R
             environment,
         },
         pid: Some(emulator.pid()),
+        interpreters,
         _process: Process::Ours(emulator),
     })
 }
@@ -224,6 +235,7 @@ fn prism() -> Result<Runner> {
             environment: "LOOPBACK",
         },
         pid: Some(prism.pid()),
+        interpreters: None,
         _process: Process::Peer(prism),
     })
 }

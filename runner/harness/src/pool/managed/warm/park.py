@@ -24,6 +24,8 @@ USED_LATER = (
     'apache_beam.runners.worker.bundle_processor',
     'apache_beam.runners.worker.worker_status',
     'concurrent.futures.thread',
+    'multiprocessing.dummy',
+    'multiprocessing.queues',
 )
 
 # Looked for by the interpreter before it gets here.
