@@ -18,14 +18,21 @@ thread_local! {
     static STORED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A folder of spill files. The folder goes with this value, a file with the last of its blocks.
+/// A folder of spill files, made for the first of them. The folder goes with this value, a file with the last of its blocks.
 #[derive(Debug)]
 pub(crate) struct SpillSpace {
-    // Declared, and so dropped, before the folder it is in.
-    current: Mutex<Option<Arc<SpillFile>>>,
-    next_file: AtomicU64,
+    files: Mutex<Files>,
     file_bytes: u64,
-    folder: tempfile::TempDir,
+    parent: PathBuf,
+}
+
+#[derive(Debug, Default)]
+struct Files {
+    // Declared, and so dropped, before the folder it is in.
+    current: Option<Arc<SpillFile>>,
+    folder: Option<tempfile::TempDir>,
+    /// So many were made.
+    count: u64,
 }
 
 /// Where a block is. Keeps its file alive.
@@ -57,16 +64,13 @@ impl Drop for SpillFile {
 }
 
 impl SpillSpace {
+    /// In a folder that is there.
     pub(crate) fn create(parent: &Path, file_bytes: u64) -> Result<Self, DataError> {
-        let folder = tempfile::Builder::new()
-            .prefix("spill-")
-            .tempdir_in(parent)
-            .map_err(|source| failed("create a folder for", parent, source))?;
+        std::fs::metadata(parent).map_err(|source| failed("find the folder of", parent, source))?;
         Ok(Self {
-            folder,
+            files: Mutex::default(),
             file_bytes: file_bytes.max(1),
-            next_file: AtomicU64::new(0),
-            current: Mutex::new(None),
+            parent: parent.to_owned(),
         })
     }
 
@@ -87,18 +91,64 @@ impl SpillSpace {
     }
 
     fn reserve(&self, bytes: u64) -> Result<(Arc<SpillFile>, u64), DataError> {
-        let mut current = self.current();
-        let file = match current.as_ref() {
+        let mut files = self.files();
+        let file = match &files.current {
             Some(file) if file.reserved.load(Ordering::Relaxed) < self.file_bytes => file.clone(),
-            _ => current.insert(Arc::new(self.create_file()?)).clone(),
+            _ => {
+                let file = Arc::new(files.create(&self.parent)?);
+                files.current.insert(file).clone()
+            }
         };
         let offset = file.reserved.fetch_add(bytes, Ordering::Relaxed);
         Ok((file, offset))
     }
 
-    fn create_file(&self) -> Result<SpillFile, DataError> {
-        let number = self.next_file.fetch_add(1, Ordering::Relaxed);
-        let path = self.folder.path().join(format!("{number:06}.lz4"));
+    /// Lets go of the file being written if none of its blocks is left.
+    pub(crate) fn tidy(&self) {
+        let current = &mut self.files().current;
+        // Only this lock's holder hands out new references, so a count of one stays one.
+        if current
+            .as_ref()
+            .is_some_and(|file| Arc::strong_count(file) == 1)
+        {
+            *current = None;
+        }
+    }
+
+    fn files(&self) -> MutexGuard<'_, Files> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn file_count(&self) -> usize {
+        let files = self.files();
+        let folder = files.folder.as_ref();
+        folder.map_or(0, |folder| {
+            std::fs::read_dir(folder.path()).map_or(0, Iterator::count)
+        })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn folder(&self) -> Option<PathBuf> {
+        let files = self.files();
+        files.folder.as_ref().map(|folder| folder.path().to_owned())
+    }
+}
+
+impl Files {
+    fn create(&mut self, parent: &Path) -> Result<SpillFile, DataError> {
+        let folder = match &self.folder {
+            Some(folder) => folder,
+            None => {
+                let made = tempfile::Builder::new()
+                    .prefix("spill-")
+                    .tempdir_in(parent)
+                    .map_err(|source| failed("create a folder for", parent, source))?;
+                self.folder.insert(made)
+            }
+        };
+        let path = folder.path().join(format!("{:06}.lz4", self.count));
+        self.count += 1;
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -110,32 +160,6 @@ impl SpillSpace {
             file,
             reserved: AtomicU64::new(0),
         })
-    }
-
-    /// Lets go of the file being written if none of its blocks is left.
-    pub(crate) fn tidy(&self) {
-        let mut current = self.current();
-        // Only this lock's holder hands out new references, so a count of one stays one.
-        if current
-            .as_ref()
-            .is_some_and(|file| Arc::strong_count(file) == 1)
-        {
-            *current = None;
-        }
-    }
-
-    fn current(&self) -> MutexGuard<'_, Option<Arc<SpillFile>>> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    #[cfg(test)]
-    pub(crate) fn files(&self) -> usize {
-        std::fs::read_dir(self.folder.path()).map_or(0, Iterator::count)
-    }
-
-    #[cfg(test)]
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
     }
 }
 

@@ -84,7 +84,7 @@ impl DataStore {
     /// An empty store.
     ///
     /// # Errors
-    /// If no folder can be made in the spill folder.
+    /// If the spill folder is not there.
     pub fn open(options: DataOptions) -> Result<Self, DataError> {
         let spill = SpillSpace::create(&options.spill_dir, options.spill_file_bytes)?;
         let shared = Shared {
@@ -404,11 +404,11 @@ mod tests {
         let ids: Vec<DataId> = (0..3)
             .map(|n| store.put([Bytes::from(vec![n; 50])]).unwrap())
             .collect();
-        assert_eq!(store.shared.spill.files(), 3);
+        assert_eq!(store.shared.spill.file_count(), 3);
         store.release([ids[1]]);
-        assert_eq!(store.shared.spill.files(), 2);
+        assert_eq!(store.shared.spill.file_count(), 2);
         store.release([ids[0], ids[2]]);
-        assert_eq!(store.shared.spill.files(), 0);
+        assert_eq!(store.shared.spill.file_count(), 0);
         let stats = store.stats();
         assert_eq!(
             (stats.ids, stats.spilled_bytes, stats.disk_bytes),
@@ -460,7 +460,7 @@ mod tests {
     fn damage_is_an_error_with_the_path() {
         let (_folder, store) = store(0, 1000);
         let id = store.put([Bytes::from(vec![1; 3000])]).unwrap();
-        let folder = store.shared.spill.folder().to_owned();
+        let folder = store.shared.spill.folder().unwrap();
         let path = std::fs::read_dir(&folder)
             .unwrap()
             .next()
