@@ -1,5 +1,5 @@
-//! Beam's Java suites: the ValidatesRunner and the NeedsRunner tests of the SDK's tests jar, and those of its extensions' and of
-//! Beam SQL's that run a pipeline.
+//! Beam's Java suites: the ValidatesRunner and the NeedsRunner tests of the SDK's tests jar, and those of its extensions', Beam
+//! SQL's, and its connectors' that run a pipeline.
 //!
 //! They are started by our own launcher (`tests/conformance/java`) rather than by a build tool's test plug-in, because one test
 //! that hangs must cost no other test its result, and because every test is to be run exactly once.
@@ -34,6 +34,8 @@ pub(crate) enum Category {
     Extensions,
     /// Those of Beam SQL, which is an extension too, with many more libraries.
     Sql,
+    /// Those of connectors: Parquet, JDBC, Google Cloud, synthetic sources. They bring their services, or fakes of them.
+    Io,
 }
 
 impl Category {
@@ -44,6 +46,7 @@ impl Category {
             Self::NeedsRunner => "java-needs-runner",
             Self::Extensions => "java-extensions",
             Self::Sql => "java-sql",
+            Self::Io => "java-io",
         }
     }
 
@@ -53,6 +56,7 @@ impl Category {
             Self::ValidatesRunner | Self::NeedsRunner => None,
             Self::Extensions => Some("extensions"),
             Self::Sql => Some("sql"),
+            Self::Io => Some("io"),
         }
     }
 
@@ -60,7 +64,7 @@ impl Category {
     fn folder(self) -> &'static str {
         match self {
             Self::ValidatesRunner | Self::NeedsRunner => "java",
-            Self::Extensions | Self::Sql => self.suite(),
+            Self::Extensions | Self::Sql | Self::Io => self.suite(),
         }
     }
 }
@@ -139,6 +143,9 @@ impl Suite for JavaSuite {
             Category::Sql => {
                 format!("Java: tests of Beam SQL {JAVA_BEAM_VERSION} that run pipelines")
             }
+            Category::Io => {
+                format!("Java: tests of connectors of Beam {JAVA_BEAM_VERSION} that run pipelines")
+            }
             category => format!("Java: {category:?} tests of Beam {JAVA_BEAM_VERSION}"),
         }
     }
@@ -203,7 +210,7 @@ impl Suite for JavaSuite {
                 "--environmentCacheMillis=10000".to_owned(),
                 "--experiments=beam_fn_api".to_owned(),
             ];
-            if self.category == Category::Sql && environment == "LOOPBACK" {
+            if matches!(self.category, Category::Sql | Category::Io) && environment == "LOOPBACK" {
                 // Such workers take nothing that is staged, and all of these jars would be hashed for each pipeline.
                 options.push(format!(
                     "--filesToStage={}",

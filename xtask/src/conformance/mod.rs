@@ -93,6 +93,8 @@ pub(crate) enum SuiteName {
     JavaExtensions,
     /// The tests of Beam SQL for Java that run pipelines; only if asked for.
     JavaSql,
+    /// The tests of connectors for Java that run pipelines; only if asked for.
+    JavaIo,
     /// The Go SDK's integration and regression tests.
     Go,
     /// The tests of the Go SDK's packages that run pipelines, and Prism's own; only if asked for.
@@ -122,6 +124,7 @@ impl SuiteName {
             Self::JavaNeedsRunner => java(java::Category::NeedsRunner),
             Self::JavaExtensions => java(java::Category::Extensions),
             Self::JavaSql => java(java::Category::Sql),
+            Self::JavaIo => java(java::Category::Io),
             Self::Go => go(go_packages::Tests::Integration),
             Self::GoSdk => go(go_packages::Tests::Sdk),
             Self::TypeScript => Box::new(typescript::TypeScriptSuite::new(workspace)),

@@ -26,7 +26,7 @@ import org.junit.experimental.categories.Category;
 
 /**
  * Finds and runs Beam's own tests: those of the core's tests jar in the categories ValidatesRunner and NeedsRunner, and those of
- * the extensions' tests jars that run a pipeline, whose categories are {@code Extensions} and {@code Sql}.
+ * the extensions' and connectors' tests jars that run a pipeline, whose categories are {@code Extensions}, {@code Sql} and {@code Io}.
  *
  * <pre>
  * Launcher list FILE CATEGORY          writes the names of a category's tests, one {@code class.method} a line
@@ -41,11 +41,12 @@ public final class Launcher {
   /** The exit code for "a test could not be stopped". */
   static final int STUCK = 3;
 
-  /** The categories of what is in the jars of extensions, with their names. */
+  /** The categories of what is in the jars of extensions and connectors, with their names. */
   private static final Map<String, String> EXTENSIONS =
       Map.of(
           "Extensions", "beam-sdks-java-extensions-.*-tests[.]jar",
-          "Sql", "beam-sdks-java-extensions-sql-.*-tests[.]jar");
+          "Sql", "beam-sdks-java-extensions-sql-.*-tests[.]jar",
+          "Io", "beam-sdks-java-io-.*-tests[.]jar");
 
   private Launcher() {}
 
