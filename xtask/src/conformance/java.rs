@@ -23,6 +23,9 @@ use crate::workspace::{self, must};
 /// Packages whose private parts Beam's tests and the harness look into.
 const OPENED: [&str; 4] = ["java.lang", "java.util", "java.nio", "sun.nio.ch"];
 
+/// Google's clients look here for the project, which tests of connectors want to have one.
+const PROJECT_VARIABLE: &str = "GOOGLE_CLOUD_PROJECT";
+
 /// Which of Beam's tests.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Category {
@@ -34,7 +37,7 @@ pub(crate) enum Category {
     Extensions,
     /// Those of Beam SQL, which is an extension too, with many more libraries.
     Sql,
-    /// Those of connectors: Parquet, JDBC, Google Cloud, synthetic sources. They bring their services, or fakes of them.
+    /// Those of connectors: Parquet, Google Cloud, synthetic sources. They bring fakes of their services.
     Io,
 }
 
@@ -225,6 +228,9 @@ impl Suite for JavaSuite {
         }
         if batch.tests.iter().any(|test| test.contains("Xlang")) {
             command.arg(format!("-DexpansionPort={}", self.expansion_port()?));
+        }
+        if self.category == Category::Io {
+            command.env(PROJECT_VARIABLE, "conformance");
         }
         command
             .args(["dataflume.conformance.Launcher", "run"])
