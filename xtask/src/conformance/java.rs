@@ -139,18 +139,13 @@ impl Suite for JavaSuite {
     }
 
     fn title(&self) -> String {
-        match self.category {
-            Category::Extensions => {
-                format!("Java: tests of extensions of Beam {JAVA_BEAM_VERSION} that run pipelines")
-            }
-            Category::Sql => {
-                format!("Java: tests of Beam SQL {JAVA_BEAM_VERSION} that run pipelines")
-            }
-            Category::Io => {
-                format!("Java: tests of connectors of Beam {JAVA_BEAM_VERSION} that run pipelines")
-            }
-            category => format!("Java: {category:?} tests of Beam {JAVA_BEAM_VERSION}"),
-        }
+        let what = match self.category {
+            Category::Extensions => "extensions of Beam",
+            Category::Sql => "Beam SQL",
+            Category::Io => "connectors of Beam",
+            category => return format!("Java: {category:?} tests of Beam {JAVA_BEAM_VERSION}"),
+        };
+        format!("Java: tests of {what} {JAVA_BEAM_VERSION} that run pipelines")
     }
 
     fn prepare(&self) -> Result<()> {

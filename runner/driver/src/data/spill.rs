@@ -121,10 +121,9 @@ impl SpillSpace {
 
     #[cfg(test)]
     pub(crate) fn file_count(&self) -> usize {
-        let files = self.files();
-        let folder = files.folder.as_ref();
+        let folder = self.folder();
         folder.map_or(0, |folder| {
-            std::fs::read_dir(folder.path()).map_or(0, Iterator::count)
+            std::fs::read_dir(folder).map_or(0, Iterator::count)
         })
     }
 

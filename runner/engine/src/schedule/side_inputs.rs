@@ -11,11 +11,10 @@ use crate::io::PendingData;
 impl Engine {
     /// Whether nothing more will come for a stage, nor for its side inputs.
     pub(crate) fn complete(&self, stage: StageId) -> bool {
-        let side_inputs = self.side_inputs(stage);
+        let mut side_inputs = self.topology.node(stage).side_inputs.iter();
         self.stages[stage.index()].upstream_watermark == EventTime::MAX
             && side_inputs
-                .iter()
-                .all(|side| side.watermark == EventTime::MAX)
+                .all(|pcollections| self.smallest_watermark(pcollections) == EventTime::MAX)
     }
 
     pub(crate) fn side_inputs(&self, stage: StageId) -> Vec<SideInput> {
