@@ -22,9 +22,9 @@ use dataflume_harness::pool::{
 };
 use dataflume_harness::{ArtifactSource, FnApi};
 use dataflume_proto::fn_execution::ProvisionInfo;
-use dataflume_proto::pipeline::Pipeline;
+use dataflume_proto::pipeline::{self as proto, Pipeline};
 use dataflume_proto::urn::environments;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join_all};
 use prost_types::Struct;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
@@ -107,7 +107,7 @@ impl PipelineRunner {
         let plan = Arc::new(plan.map_err(|refusal| refusal.to_string())?);
         debug!(job_id = job.id, plan = plan.explain(), "translated");
         let mut early = self.early.take(&job.id);
-        let environments: Result<Vec<_>, String> = plan
+        let made: Vec<_> = plan
             .environments
             .iter()
             .map(|environment| {
@@ -115,7 +115,10 @@ impl PipelineRunner {
                 self.environment(job, &plan, environment, early)
             })
             .collect();
-        let environments = environments?;
+        if !early.is_empty() {
+            self.afterwards.spawn(early::stop(early));
+        }
+        let environments = all_or_none(made, &self.afterwards)?;
         let workers = environments.iter().map(|each| each.scaling.initial).sum();
         self.announce(job, events, workers);
         let spec = driver::JobSpec {
@@ -150,7 +153,7 @@ impl PipelineRunner {
     ) -> Result<EnvironmentSpec, String> {
         let (pool, early) = match early {
             Some(early) => (early.pool, Some(early.worker)),
-            None => (self.pool(job, environment)?, None),
+            None => (self.pool(job, &environment.proto)?, None),
         };
         let staged = job.artifacts.get(&environment.name);
         let no_artifacts = || Arc::new(NoArtifacts) as Arc<dyn ArtifactSource>;
@@ -172,17 +175,37 @@ impl PipelineRunner {
     fn pool(
         &self,
         job: &JobSpec,
-        environment: &Environment,
+        environment: &proto::Environment,
     ) -> Result<Arc<dyn WorkerPool>, String> {
         let mut context = pool_context(&self.instance, job.id.clone(), &self.options);
         context.warm_pythons = Some(self.warm_pythons.clone());
         context.java_classes = Some(self.java_classes.clone());
         let limit_bytes = job.workers.memory_bytes;
         let limit_bytes = limit_bytes.or(self.options.worker_memory_bytes);
-        context.memory_limit_bytes = memory::limit(&environment.proto, limit_bytes)?;
-        let pool = pool_for(&environment.proto, self.options.workers, context);
+        context.memory_limit_bytes = memory::limit(environment, limit_bytes)?;
+        let pool = pool_for(environment, self.options.workers, context);
         pool.map(Arc::from).map_err(|error| error.to_string())
     }
+}
+
+/// A job that can't have all of its environments leaves nothing of the others.
+fn all_or_none(
+    made: Vec<Result<EnvironmentSpec, String>>,
+    afterwards: &TaskTracker,
+) -> Result<Vec<EnvironmentSpec>, String> {
+    let (mut whole, mut reason) = (Vec::new(), None);
+    for each in made {
+        match each {
+            Ok(environment) => whole.push(environment),
+            Err(why) => reason = reason.or(Some(why)),
+        }
+    }
+    let Some(reason) = reason else {
+        return Ok(whole);
+    };
+    let pools: Vec<_> = whole.into_iter().map(|each| each.pool).collect();
+    afterwards.spawn(async move { join_all(pools.iter().map(|pool| pool.shutdown())).await });
+    Err(reason)
 }
 
 /// What the provisioning service tells every worker of a job.
@@ -285,10 +308,10 @@ impl JobRunner for PipelineRunner {
         }
     }
 
-    fn prepared(&self, id: &str, pipeline: &Pipeline) {
-        let context = pool_context(&self.instance, id.to_owned(), &self.options);
-        let started = early::start(id, pipeline, &self.fn_api, &context);
-        self.early.keep(id, started);
+    fn prepared(&self, job: &JobSpec) {
+        let pool = |environment: &_| self.pool(job, environment);
+        let started = early::start(job, &self.fn_api, &self.instance, pool);
+        self.early.keep(&job.id, started);
     }
 
     fn start(&self, job: JobSpec, events: JobEvents) -> Box<dyn JobControl> {

@@ -3,11 +3,15 @@
 //! The Fn API hands artifacts out without knowing where they are kept: storage implements
 //! [`ArtifactSource`] over the bucket, one instance per job.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use dataflume_proto::pipeline::ArtifactInformation;
 use futures::stream::BoxStream;
 use tonic::Status;
+
+use crate::registry::WorkerState;
 
 /// The artifacts of one job, as `ArtifactRetrievalService` serves them to the job's workers.
 #[async_trait]
@@ -52,6 +56,33 @@ impl ArtifactSource for NoArtifacts {
         artifact: ArtifactInformation,
     ) -> Result<BoxStream<'static, Result<Bytes, Status>>, Status> {
         Err(not_staged(&artifact))
+    }
+}
+
+/// The artifacts of the job that a worker will be told of: whoever asks before that waits.
+pub(crate) struct ProvidedArtifacts(pub(crate) Arc<WorkerState>);
+
+#[async_trait]
+impl ArtifactSource for ProvidedArtifacts {
+    /// What is asked for may be as it was before it was staged: what was staged takes its place.
+    async fn resolve(
+        &self,
+        artifacts: Vec<ArtifactInformation>,
+    ) -> Result<Vec<ArtifactInformation>, Status> {
+        let provision = self.0.provision().await?;
+        let staged = &provision.info.dependencies;
+        let wanted = match staged.is_empty() {
+            true => artifacts,
+            false => staged.clone(),
+        };
+        provision.artifacts.resolve(wanted).await
+    }
+
+    async fn open(
+        &self,
+        artifact: ArtifactInformation,
+    ) -> Result<BoxStream<'static, Result<Bytes, Status>>, Status> {
+        self.0.provision().await?.artifacts.open(artifact).await
     }
 }
 

@@ -8,12 +8,13 @@ use dataflume_proto::fn_execution::{
 };
 use dataflume_proto::pipeline::{ApiServiceDescriptor, MonitoringInfo};
 
+use crate::artifacts::{ArtifactSource, ProvidedArtifacts};
 use crate::bundle::{BundleRequest, RunningBundle, start};
 use crate::descriptor::RegisteredDescriptor;
 use crate::error::{BundleError, WorkerError};
 use crate::logging::LogSink;
 use crate::peer::Process;
-use crate::provision::Provision;
+use crate::provision::{self, Provision};
 use crate::registry::{Registry, WorkerState};
 
 /// A worker that is about to be started.
@@ -71,6 +72,16 @@ impl WorkerConnection {
     pub fn provision_info(&self) -> Option<&ProvisionInfo> {
         let provided = self.guard.state.provided();
         provided.map(|provision| &provision.info)
+    }
+
+    /// What the provisioning service would tell the worker, were it provided with this.
+    pub fn complete(&self, info: ProvisionInfo) -> ProvisionInfo {
+        provision::complete(info, self.endpoint())
+    }
+
+    /// The artifacts of the job that the worker is [to be told of](Self::provide): whoever asks for them waits until then.
+    pub fn artifacts(&self) -> Arc<dyn ArtifactSource> {
+        Arc::new(ProvidedArtifacts(self.guard.state.clone()))
     }
 
     /// Waits until the worker has opened its control stream. There is no time limit: the caller

@@ -24,9 +24,9 @@ pub trait JobRunner: Send + Sync {
     /// A [`Refusal`] that names everything that is wrong.
     fn validate(&self, pipeline: &Pipeline, options: &Struct) -> Result<(), Refusal>;
 
-    /// A pipeline that was validated waits to be run as the job with this id, or for ever. A runner may get ready for it; must not
-    /// block.
-    fn prepared(&self, _id: &str, _pipeline: &Pipeline) {}
+    /// A pipeline that was validated waits to be run as this job, or for ever; what is to be staged for it is not known. A runner may
+    /// get ready for it; must not block.
+    fn prepared(&self, _job: &JobSpec) {}
 
     /// Starts a job that was validated. Called within a tokio runtime; must not block: what takes
     /// time happens in tasks. The job is [`Starting`](JobState::Starting); the runner reports

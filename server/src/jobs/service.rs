@@ -110,6 +110,21 @@ struct Prepared {
     submission: Submission,
 }
 
+impl Prepared {
+    /// Nothing is staged for it yet.
+    fn job_to_come(&self) -> JobSpec {
+        JobSpec {
+            id: self.id.clone(),
+            name: self.name.clone(),
+            pipeline: self.pipeline.clone(),
+            options: self.options.clone(),
+            workers: self.submission.workers,
+            worker_logs: self.submission.worker_logs,
+            artifacts: BTreeMap::new(),
+        }
+    }
+}
+
 impl JobService {
     /// A service without jobs.
     #[must_use]
@@ -128,6 +143,18 @@ impl JobService {
     /// # Errors
     /// [`JobError::Refused`] with everything that is wrong with it; [`JobError::ShuttingDown`].
     pub async fn prepare(&self, request: PrepareRequest) -> Result<Preparation, JobError> {
+        let prepared = self.check(request).await?;
+        let has_turn = {
+            let table = self.table();
+            table.running() < self.inner.options.max_running
+        };
+        if has_turn {
+            self.inner.runner.prepared(&prepared.job_to_come());
+        }
+        Ok(self.keep(prepared))
+    }
+
+    async fn check(&self, request: PrepareRequest) -> Result<Prepared, JobError> {
         if self.table().closed {
             return Err(JobError::ShuttingDown);
         }
@@ -143,25 +170,29 @@ impl JobService {
             Some(id) => id.clone(),
             None => new_id(&request.name),
         };
-        self.inner.runner.prepared(&id, &pipeline);
-        let mut table = self.table();
-        table.prepared.push_back(Prepared {
-            id: id.clone(),
+        Ok(Prepared {
+            id,
             name: request.name,
-            pipeline: pipeline.clone(),
+            pipeline,
             options: request.options,
             submission: request.submission,
-        });
+        })
+    }
+
+    fn keep(&self, prepared: Prepared) -> Preparation {
+        let (id, pipeline) = (prepared.id.clone(), prepared.pipeline.clone());
+        let mut table = self.table();
+        table.prepared.push_back(prepared);
         let surplus = table
             .prepared
             .len()
             .saturating_sub(Retention::default().preparations);
         let given_up = table.prepared.drain(..surplus).map(|old| old.id).collect();
-        Ok(Preparation {
+        Preparation {
             id,
             pipeline,
             given_up,
-        })
+        }
     }
 
     /// Whether a pipeline was prepared under this id and was not run yet.
@@ -217,7 +248,8 @@ impl JobService {
             let replayed = true;
             return Ok(Submitted { job, replayed });
         }
-        let prepared = self.prepare(request).await?;
+        let prepared = self.check(request).await?;
+        let prepared = self.keep(prepared);
         match self.run(&prepared.id, artifacts) {
             Ok(job) => Ok(Submitted {
                 job,

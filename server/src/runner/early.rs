@@ -1,8 +1,8 @@
 //! Workers for pipelines that are prepared and not run yet.
 //!
-//! The service of an `EXTERNAL` environment starts workers without knowing anything of their job: while its client stages artifacts and
-//! goes on from Prepare to Run, the first worker starts. What it asks for by itself, its options and artifacts, it waits for. Whoever
-//! doesn't run in time loses it, and the job starts another.
+//! Where nothing that is staged is needed to start a worker (an `EXTERNAL` environment's service does it, or a Python job stages no
+//! packages), the first one starts while the client stages artifacts and goes on from Prepare to Run. What a worker asks for by itself,
+//! it waits for. Whoever doesn't run in time loses it, and the job starts another.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,10 +10,12 @@ use std::time::Duration;
 
 use dataflume_driver::job::{EarlyWorker, EarlyWorkerSpec};
 use dataflume_harness::FnApi;
-use dataflume_harness::pool::{PoolContext, WorkerChoice, WorkerPool, pool_for};
-use dataflume_proto::pipeline::Pipeline;
-use dataflume_proto::urn::environments;
+use dataflume_harness::pool::{Instance, WorkerPool};
+use dataflume_proto::pipeline::Environment;
 use futures::future::join_all;
+
+use super::provision;
+use crate::jobs::JobSpec;
 
 /// How long a worker waits for its job.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -27,14 +29,14 @@ pub(super) struct EarlyEnvironment {
 
 type ByName = BTreeMap<String, EarlyEnvironment>;
 
-/// Starts a worker for each `EXTERNAL` environment of a job to come.
+/// Starts a worker for each environment of a job to come whose pool can do so now.
 pub(super) fn start(
-    job_id: &str,
-    pipeline: &Pipeline,
+    job: &JobSpec,
     fn_api: &FnApi,
-    context: &PoolContext,
+    instance: &Arc<Instance>,
+    pool_for: impl Fn(&Environment) -> Result<Arc<dyn WorkerPool>, String>,
 ) -> ByName {
-    let Some(components) = &pipeline.components else {
+    let Some(components) = &job.pipeline.components else {
         return ByName::new();
     };
     let transforms = components.transforms.values();
@@ -43,21 +45,23 @@ pub(super) fn start(
         .collect();
     let mut started = ByName::new();
     for (index, (name, environment)) in components.environments.iter().enumerate() {
-        let external = environment.urn == environments::EXTERNAL;
-        if !external || !used.contains(name.as_str()) {
+        if !used.contains(name.as_str()) {
             continue;
         }
         // What is wrong with it, its job will tell.
-        let Ok(pool) = pool_for(environment, WorkerChoice::Auto, context.clone()) else {
+        let Ok(pool) = pool_for(environment) else {
             continue;
         };
-        let pool: Arc<dyn WorkerPool> = Arc::from(pool);
+        if pool.needs_artifacts() {
+            continue;
+        }
         let spec = EarlyWorkerSpec {
-            worker_id: format!("{job_id}-early-{index}"),
-            job_id: job_id.to_owned(),
+            worker_id: format!("{}-early-{index}", job.id),
+            job_id: job.id.clone(),
             environment: environment.clone(),
             pool: pool.clone(),
-            instance: context.instance.clone(),
+            provision: provision(&job.id, &job.name, &job.options),
+            instance: instance.clone(),
         };
         if let Some(worker) = EarlyWorker::start(fn_api, spec) {
             started.insert(name.clone(), EarlyEnvironment { pool, worker });
@@ -104,6 +108,11 @@ impl EarlyWorkers {
     }
 }
 
-async fn stop(workers: ByName) {
-    join_all(workers.into_values().map(|each| each.worker.stop())).await;
+/// Ends workers whose job did not want them, and their pools.
+pub(super) async fn stop(workers: ByName) {
+    let stopped = workers.into_values().map(async |each| {
+        each.worker.stop().await;
+        each.pool.shutdown().await;
+    });
+    join_all(stopped).await;
 }

@@ -1,12 +1,11 @@
 //! Starting one worker: it is registered with the Fn API, and its pool starts it.
 //!
-//! A worker whose pool needs nothing of its job may be started before that is ([`EarlyWorker`]): while the client of a prepared
-//! pipeline stages what it has and gets around to running it. Only what it asks for by itself, it has to wait for.
+//! A worker whose pool needs nothing that is staged may be started before its job is ([`EarlyWorker`]): while the client of a prepared
+//! pipeline stages what it has and gets around to running it. Only what the worker asks for by itself, it has to wait for.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use dataflume_harness::artifacts::NoArtifacts;
 use dataflume_harness::pool::{
     Instance, OutputStream, StartedWorker, WorkerLogSink, WorkerPool, WorkerSpec,
 };
@@ -76,8 +75,10 @@ pub struct EarlyWorkerSpec {
     pub worker_id: String,
     /// Its environment.
     pub environment: Environment,
-    /// Starts it, which takes nothing that its job has, and will start the environment's other workers.
+    /// Starts it, which [takes no artifacts](WorkerPool::needs_artifacts), and will start the environment's other workers.
     pub pool: Arc<dyn WorkerPool>,
+    /// What will be told of its job, but for what is staged.
+    pub provision: ProvisionInfo,
     /// The running emulator.
     pub instance: Arc<Instance>,
 }
@@ -107,8 +108,8 @@ impl EarlyWorker {
             scratch: (early.instance).worker_scratch(&early.job_id, &early.worker_id),
             worker_id: early.worker_id,
             endpoint: connection.endpoint().url.clone(),
-            provision: ProvisionInfo::default(),
-            artifacts: Arc::new(NoArtifacts),
+            provision: connection.complete(early.provision),
+            artifacts: connection.artifacts(),
             log: sink.clone(),
             environment: early.environment,
         };

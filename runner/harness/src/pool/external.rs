@@ -137,6 +137,10 @@ impl WorkerPool for ExternalPool {
         }))
     }
 
+    fn needs_artifacts(&self) -> bool {
+        false
+    }
+
     async fn shutdown(&self) {
         let running: Vec<String> = self.service.running().iter().cloned().collect();
         futures::future::join_all(running.iter().map(|id| self.service.stop(id))).await;

@@ -57,6 +57,12 @@ pub trait WorkerPool: Send + Sync {
     /// [`PoolError`] says what could not be set up; nothing of the worker is left then.
     async fn start_worker(&self, spec: WorkerSpec) -> Result<Box<dyn StartedWorker>, PoolError>;
 
+    /// Whether a worker's process can't run before the job's artifacts are staged. Where it can, a worker may be started while they
+    /// still are: [`start_worker`](Self::start_worker) returns when it has what of them it is to have.
+    fn needs_artifacts(&self) -> bool {
+        true
+    }
+
     /// Stops every worker that still runs and removes all that the pool made.
     async fn shutdown(&self);
 }

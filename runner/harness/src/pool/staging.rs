@@ -37,9 +37,7 @@ pub(crate) async fn materialize(
     spec: &WorkerSpec,
     folder: &Path,
 ) -> Result<Vec<Staged>, PoolError> {
-    fs::create_dir_all(folder)
-        .await
-        .map_err(PoolError::io(folder))?;
+    make_folder(folder).await?;
     let declared = dependencies(spec);
     if declared.is_empty() {
         return Ok(Vec::new());
@@ -55,6 +53,13 @@ pub(crate) async fn materialize(
         .buffered(CONCURRENT)
         .try_collect()
         .await
+}
+
+/// Makes the folder that artifacts are fetched into.
+pub(crate) async fn make_folder(folder: &Path) -> Result<(), PoolError> {
+    fs::create_dir_all(folder)
+        .await
+        .map_err(PoolError::io(folder))
 }
 
 /// What the provisioning service would tell, or else what the environment has.
@@ -85,6 +90,13 @@ fn name_all(
         }
     }
     Ok(named)
+}
+
+/// The name under which an artifact is staged, if it has one that can be read.
+pub(crate) fn staged_name(artifact: &ArtifactInformation) -> Option<String> {
+    let payload = || ArtifactStagingToRolePayload::decode(artifact.role_payload.clone()).ok();
+    let named = artifact.role_urn == roles::STAGING_TO;
+    named.then(payload)?.map(|payload| payload.staged_name)
 }
 
 fn name_of(artifact: &ArtifactInformation, index: usize) -> Result<String, PoolError> {

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
-use dataflume_proto::pipeline::{DockerPayload, Environment};
+use dataflume_proto::pipeline::{ArtifactInformation, DockerPayload, Environment};
 use tokio::sync::OnceCell;
 use tracing::{debug, info};
 
@@ -58,6 +58,11 @@ struct Prepared {
 /// What is particular to an SDK.
 #[async_trait]
 trait Runtime: Send + Sync {
+    /// Whether the environment is made, and the harness starts, without any of these artifacts.
+    fn starts_without(&self, _declared: &[ArtifactInformation]) -> bool {
+        false
+    }
+
     /// Makes the job's environment out of what was staged.
     async fn prepare(&self, job: &Job<'_>) -> Result<Prepared, PoolError>;
 
@@ -94,11 +99,14 @@ pub(crate) fn pool(
         ".environment-{}",
         NEXT.fetch_add(1, Ordering::Relaxed)
     ));
+    let runtime = runtime(sdk);
     Ok(Box::new(ManagedPool {
-        runtime: runtime(sdk),
+        needs_artifacts: !runtime.starts_without(&environment.dependencies),
+        runtime,
         context,
         folder,
         prepared: OnceCell::new(),
+        staged: OnceCell::new(),
         started: Started::default(),
     }))
 }
@@ -115,15 +123,28 @@ struct ManagedPool {
     runtime: Box<dyn Runtime>,
     context: PoolContext,
     folder: PathBuf,
+    /// As the environment was sent.
+    needs_artifacts: bool,
     prepared: OnceCell<Prepared>,
+    /// Set when the artifacts are there.
+    staged: OnceCell<()>,
     started: Started,
 }
 
 impl ManagedPool {
-    /// Makes the job's environment, from scratch: an earlier attempt may have left half of one.
+    /// Makes the job's environment, from scratch: an earlier attempt may have left half of one. Artifacts that it can do without are
+    /// [left for later](Self::stage_rest).
     async fn prepare(&self, spec: &WorkerSpec) -> Result<Prepared, PoolError> {
         remove_folder(&self.folder).await;
-        let staged = staging::materialize(spec, &self.folder.join(STAGED_FOLDER)).await?;
+        let folder = self.folder.join(STAGED_FOLDER);
+        let staged = if self.runtime.starts_without(staging::dependencies(spec)) {
+            staging::make_folder(&folder).await?;
+            Vec::new()
+        } else {
+            let staged = staging::materialize(spec, &folder).await?;
+            self.staged.set(()).ok();
+            staged
+        };
         let job = Job {
             context: &self.context,
             spec,
@@ -132,6 +153,13 @@ impl ManagedPool {
             started: &self.started,
         };
         self.runtime.prepare(&job).await
+    }
+
+    /// Fetches what the first worker has started without.
+    async fn stage_rest(&self, spec: &WorkerSpec) -> Result<(), PoolError> {
+        let folder = self.folder.join(STAGED_FOLDER);
+        let fetch = async || staging::materialize(spec, &folder).await.map(drop);
+        self.staged.get_or_try_init(fetch).await.map(drop)
     }
 
     async fn launch(&self, spec: &WorkerSpec) -> Result<Launch, PoolError> {
@@ -194,10 +222,19 @@ impl WorkerPool for ManagedPool {
                 return Err(error);
             }
         };
-        match self.warm(&spec, &launch).await {
-            Some(process) => Ok(self.started.keep(&self.context, &spec, process)),
-            None => self.started.start(&self.context, &spec, launch).await,
+        let mut worker = match self.warm(&spec, &launch).await {
+            Some(process) => self.started.keep(&self.context, &spec, process),
+            None => self.started.start(&self.context, &spec, launch).await?,
+        };
+        if let Err(error) = self.stage_rest(&spec).await {
+            worker.stop().await;
+            return Err(error);
         }
+        Ok(worker)
+    }
+
+    fn needs_artifacts(&self) -> bool {
+        self.needs_artifacts
     }
 
     async fn shutdown(&self) {

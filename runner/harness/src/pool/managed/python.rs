@@ -4,10 +4,11 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
+use dataflume_proto::pipeline::ArtifactInformation;
 use dataflume_proto::urn::roles;
 
 use super::super::launch::lines_of;
-use super::super::{PoolError, WorkerSpec, boot};
+use super::super::{PoolError, WorkerSpec, boot, staging};
 use super::identify::Sdk;
 use super::interpreter::{Interpreter, choose_interpreter};
 use super::probes::Probes;
@@ -20,8 +21,28 @@ const REQUIREMENTS: &str = "requirements.txt";
 const EXTRA_PACKAGES: &str = "extra_packages.txt";
 const WORKFLOW: &str = "workflow.tar.gz";
 const SDK_SOURCES: &str = "dataflow_python_sdk.tar";
+/// What was installed where the pipeline was submitted. It is there to be compared.
+const SUBMISSION_ENVIRONMENT: &str = "submission_environment_dependencies.txt";
 
 pub(super) const HARNESS_MODULE: &str = "apache_beam.runners.worker.sdk_worker_main";
+
+/// What an interpreter would find out by itself, to the same end. `argparse` asks how large the terminal is, and in which language to
+/// say things, for each of the SDK's hundreds of options, each time that some of them are read.
+const FOUND_OUT: [(&str, &str); 3] = [
+    // What is assumed where there is no terminal.
+    ("COLUMNS", "80"),
+    ("LINES", "24"),
+    // That of Beam's images.
+    ("LANGUAGE", "C"),
+];
+
+/// Variables of interpreters that are workers, or will be.
+pub(super) fn interpreter_variables() -> Vec<(String, String)> {
+    let unbuffered = ("PYTHONUNBUFFERED", "1");
+    let all = std::iter::once(unbuffered).chain(FOUND_OUT);
+    all.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
 
 pub(crate) struct Python {
     pub(crate) sdk: Sdk,
@@ -29,6 +50,11 @@ pub(crate) struct Python {
 
 #[async_trait]
 impl Runtime for Python {
+    fn starts_without(&self, declared: &[ArtifactInformation]) -> bool {
+        let mut names = declared.iter().map(staging::staged_name);
+        names.all(|name| name.as_deref() == Some(SUBMISSION_ENVIRONMENT))
+    }
+
     async fn prepare(&self, job: &Job<'_>) -> Result<Prepared, PoolError> {
         let stages_sdk = job
             .staged
@@ -86,7 +112,7 @@ impl Runtime for Python {
     fn worker_variables(&self, spec: &WorkerSpec) -> Vec<(String, String)> {
         let mut variables = boot::harness_variables(&spec.endpoint, &spec.provision);
         variables.push(("WORKER_ID".to_owned(), spec.worker_id.clone()));
-        variables.push(("PYTHONUNBUFFERED".to_owned(), "1".to_owned()));
+        variables.extend(interpreter_variables());
         variables
     }
 }
@@ -238,4 +264,41 @@ impl Installer<'_> {
 
 fn is_sdk_wheel(name: &str) -> bool {
     name.starts_with("apache_beam") && name.ends_with(".whl")
+}
+
+#[cfg(test)]
+mod tests {
+    use dataflume_proto::pipeline::ArtifactStagingToRolePayload;
+    use prost::Message;
+
+    use super::*;
+
+    #[test]
+    fn only_the_list_of_the_submitters_packages_is_not_waited_for() {
+        let staged = |name: &str| ArtifactInformation {
+            role_urn: roles::STAGING_TO.to_owned(),
+            role_payload: ArtifactStagingToRolePayload {
+                staged_name: name.to_owned(),
+            }
+            .encode_to_vec()
+            .into(),
+            ..Default::default()
+        };
+        let sdk = Sdk {
+            language: super::super::identify::Language::Python,
+            language_version: None,
+            beam_version: None,
+        };
+        let python = Python { sdk };
+        let list = staged(SUBMISSION_ENVIRONMENT);
+        assert!(python.starts_without(&[]));
+        assert!(python.starts_without(std::slice::from_ref(&list)));
+        for other in [
+            staged("pickled_main_session"),
+            staged(REQUIREMENTS),
+            ArtifactInformation::default(),
+        ] {
+            assert!(!python.starts_without(&[list.clone(), other]));
+        }
+    }
 }

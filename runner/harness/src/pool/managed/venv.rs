@@ -1,8 +1,8 @@
 //! Virtual environments of jobs, layered on an interpreter.
 
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-
-use tokio::fs;
 
 use super::super::PoolError;
 use super::interpreter::Interpreter;
@@ -19,22 +19,25 @@ pub(crate) struct VirtualEnvironment {
 
 impl VirtualEnvironment {
     pub(crate) async fn create(folder: &Path, base: &Interpreter) -> Result<Self, PoolError> {
+        let (in_folder, base) = (folder.to_owned(), base.clone());
+        // All at once: going to another thread and back takes longer than any of it.
+        let written = tokio::task::spawn_blocking(move || Self::write(&in_folder, &base)).await;
+        written.unwrap_or_else(|failed| Err(PoolError::io(folder)(failed.into())))
+    }
+
+    fn write(folder: &Path, base: &Interpreter) -> Result<Self, PoolError> {
         let name = format!("python{}.{}", base.version.0, base.version.1);
         let binaries = folder.join("bin");
         let packages = folder.join("lib").join(&name).join("site-packages");
         for folder in [&binaries, &packages] {
-            fs::create_dir_all(folder)
-                .await
-                .map_err(PoolError::io(folder))?;
+            fs::create_dir_all(folder).map_err(PoolError::io(folder))?;
         }
         for link in ["python", "python3", name.as_str()] {
             let link = binaries.join(link);
-            fs::symlink(&base.executable, &link)
-                .await
-                .map_err(PoolError::io(&link))?;
+            symlink(&base.executable, &link).map_err(PoolError::io(&link))?;
         }
-        write(&folder.join("pyvenv.cfg"), configuration(base)).await?;
-        write(&packages.join("dataflume.pth"), path_file(&base.packages)).await?;
+        write(&folder.join("pyvenv.cfg"), configuration(base))?;
+        write(&packages.join("dataflume.pth"), path_file(&base.packages))?;
         Ok(Self {
             folder: folder.to_owned(),
             packages,
@@ -70,8 +73,8 @@ impl VirtualEnvironment {
     }
 }
 
-async fn write(path: &Path, text: String) -> Result<(), PoolError> {
-    fs::write(path, text).await.map_err(PoolError::io(path))
+fn write(path: &Path, text: String) -> Result<(), PoolError> {
+    fs::write(path, text).map_err(PoolError::io(path))
 }
 
 fn configuration(base: &Interpreter) -> String {

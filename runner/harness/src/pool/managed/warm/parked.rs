@@ -11,7 +11,7 @@ use super::super::super::output::{Lines, Tail};
 use super::super::super::{PoolContext, PoolError, WorkerSpec, boot};
 use super::super::interpreter::Interpreter;
 use super::super::probes::stamp;
-use super::super::python::{HARNESS_MODULE, JobPython};
+use super::super::python::{HARNESS_MODULE, JobPython, interpreter_variables};
 use super::super::venv::VirtualEnvironment;
 use super::output::Output;
 
@@ -133,6 +133,6 @@ fn variables(
     variables.extend(boot::folder_variables(folder));
     variables.extend(context.environment_variables.iter().cloned());
     variables.extend(environment.variables());
-    variables.push(("PYTHONUNBUFFERED".to_owned(), "1".to_owned()));
+    variables.extend(interpreter_variables());
     variables
 }
