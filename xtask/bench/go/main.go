@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/apache/beam/sdks/v2/go/pkg/beam"
@@ -36,6 +37,9 @@ var (
 	folder = flag.String("folder", "", "where texts are written and read")
 	jobs   = flag.Int("jobs", 1, "how many such jobs are submitted at once")
 )
+
+// Values that were found in groups: in LOOPBACK, workers are this process. A counter of Beam's would be work for the runner.
+var grouped atomic.Int64
 
 func init() {
 	register.Function1x1(addOne)
@@ -78,6 +82,7 @@ func count(key int, values func(*[]byte) bool) int {
 	for values(&value) {
 		n++
 	}
+	grouped.Add(int64(n))
 	return n
 }
 
@@ -168,6 +173,11 @@ func main() {
 	for range pipelines {
 		if err := <-ended; err != nil {
 			log.Fatalf("a pipeline failed: %v", err)
+		}
+	}
+	if groups := *name == "gbk" || *name == "hot-key"; groups {
+		if wanted := int64(*jobs * (*size / shards) * shards); grouped.Load() != wanted {
+			log.Fatalf("%d values were grouped, not %d", grouped.Load(), wanted)
 		}
 	}
 	times := map[string]float64{"seconds": time.Since(started).Seconds()}
