@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use dataflume_driver::job::{self as driver, DriverOptions, EnvironmentSpec, JobHandle};
+use dataflume_driver::machine::processors;
 use dataflume_engine::JobOutcome;
 use dataflume_engine::autoscale::{Algorithm, ScalingLimits};
 use dataflume_graph::plan::{Environment, Plan};
@@ -287,7 +288,7 @@ fn slots(plan: &Plan, environment: &Environment, wishes: WorkerWishes) -> u32 {
         .pcollections
         .iter()
         .all(|pcollection| pcollection.bounded);
-    let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
+    let cores = processors();
     let cores = wishes.cores.map_or(cores, |wanted| wanted.min(cores));
     if let (Some(threads), true) = (wishes.threads, bounded) {
         // More than this many wait for each other on any machine.

@@ -14,6 +14,7 @@ mod bundle;
 pub mod clock;
 pub mod data;
 pub mod job;
+pub mod machine;
 pub mod metrics;
 mod sdk;
 pub mod shuffle;

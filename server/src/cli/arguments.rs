@@ -7,6 +7,7 @@ use anyhow::Context;
 use bytesize::ByteSize;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use dataflume_driver::job::DriverOptions;
+use dataflume_driver::machine::processors;
 use dataflume_harness::pool::WorkerChoice;
 use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
 
@@ -239,10 +240,6 @@ fn memory_budget(text: &str) -> Result<ByteSize, String> {
         return Err(format!("it has to be at least {LEAST}"));
     }
     Ok(size)
-}
-
-fn processors() -> u32 {
-    std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(1))
 }
 
 /// Docker would make a folder of a name without a slash up, and hide a misspelt one.

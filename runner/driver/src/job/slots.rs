@@ -10,6 +10,7 @@ use dataflume_model::time::ProcessingTime;
 use rustc_hash::FxHashMap;
 
 use super::run::Run;
+use crate::machine::processors;
 
 /// The machine's processor time, as Linux counts it; nothing is known on other systems, and nothing changes then.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -115,9 +116,8 @@ impl Slots {
             .zip(self.wants.as_ref())
             .and_then(|(now, before)| now.since(before));
         self.wants = wants;
-        let count = std::thread::available_parallelism().map_or(1, |count| count.get() as u32);
         Processors {
-            count,
+            count: processors(),
             idle,
             wanted,
         }
