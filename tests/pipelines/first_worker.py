@@ -1,10 +1,9 @@
 """Tells its worker's id, and what that has of the list of packages that were installed where the pipeline was submitted."""
 
-import argparse
 import os
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
+from written import write
 
 
 def tell(_):
@@ -14,17 +13,5 @@ def tell(_):
   return f"{os.environ['WORKER_ID']}: {'the SDK is' if has_sdk else 'it is not'} on the list"
 
 
-def main():
-  parser = argparse.ArgumentParser()
-  parser.add_argument('--output', required=True)
-  arguments, options = parser.parse_known_args()
-  with beam.Pipeline(options=PipelineOptions(options)) as pipeline:
-    _ = (
-        pipeline
-        | beam.Create([0])
-        | beam.Map(tell)
-        | beam.io.WriteToText(arguments.output, shard_name_template=''))
-
-
 if __name__ == '__main__':
-  main()
+  write(beam.Map(tell))

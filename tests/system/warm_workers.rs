@@ -30,7 +30,7 @@ fn waiting(emulator: &Emulator) -> Result<Worker> {
 }
 
 /// Runs a pipeline of the tests that writes a file, and gives what it wrote.
-fn run(emulator: &Emulator, name: &str, arguments: &[String]) -> Result<(Ran, String)> {
+pub(crate) fn run(emulator: &Emulator, name: &str, arguments: &[String]) -> Result<(Ran, String)> {
     let mut pipeline = Pipeline::of_tests(name)?;
     let output = pipeline.folder().join("output");
     pipeline = pipeline.argument(format!("--output={}", output.display()));
