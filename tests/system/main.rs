@@ -7,6 +7,7 @@ mod early_workers;
 mod embedded;
 mod files_in_small_bundles;
 mod java_classes;
+mod long_bundles;
 mod packages;
 mod progress;
 mod resilience;

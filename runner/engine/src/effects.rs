@@ -12,6 +12,7 @@ impl Engine {
             return;
         };
         let stage = running.bundle.stage;
+        self.note_end(&running);
         self.actions.push_back(Action::CommitBundle { bundle: id });
         self.consume(stage, &running.bundle.work);
         self.count_processed(stage, &running.bundle.work);

@@ -26,8 +26,8 @@ pub struct Engine {
     pub(crate) workers: BTreeMap<WorkerId, Worker>,
     pub(crate) bundles: BTreeMap<BundleId, Running>,
     pub(crate) runner_bundles: u32,
-    /// Environments whose long bundles have taken a while to end after they had given all.
-    pub(crate) slow_to_end: BTreeSet<EnvironmentId>,
+    /// Whether long bundles of an environment have taken a while to end after they had given all; nothing as long as none has ended.
+    pub(crate) slow_to_end: BTreeMap<EnvironmentId, bool>,
     /// Bytes of committed bundles' input, by environment.
     pub(crate) processed: BTreeMap<EnvironmentId, u64>,
     /// Stages whose watermarks may have changed.
@@ -67,6 +67,8 @@ pub(crate) struct Running {
     pub(crate) split: SplitState,
     /// It has given all it gives.
     pub(crate) winding_up: bool,
+    /// A split has left it little.
+    pub(crate) ends_soon: bool,
     /// Started while the job drained: restrictions in it have been truncated.
     pub(crate) truncated: bool,
 }
@@ -88,7 +90,7 @@ impl Engine {
             workers: BTreeMap::new(),
             bundles: BTreeMap::new(),
             runner_bundles: 0,
-            slow_to_end: BTreeSet::new(),
+            slow_to_end: BTreeMap::new(),
             processed: BTreeMap::new(),
             dirty: topology.stages().collect(),
             candidates: topology.stages().collect(),
@@ -142,6 +144,7 @@ impl Engine {
                 reason,
                 blames_bundles,
             } => self.lose_worker(worker, &reason, blames_bundles),
+            Input::BundleNearsEnd { bundle } => self.end_in_two(bundle),
             Input::BundleWindsUp { bundle } => self.wind_up(bundle),
             Input::BundleFinished { bundle, effects } => self.commit(bundle, effects),
             Input::BundleFailed { bundle, failure } => self.fail_bundle(bundle, failure),
@@ -273,6 +276,7 @@ impl Engine {
                 started: self.now,
                 split,
                 winding_up: false,
+                ends_soon: false,
                 truncated: self.draining,
             },
         );

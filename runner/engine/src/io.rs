@@ -164,6 +164,11 @@ pub enum Input {
         /// It is what it ran that has ended it: that was an attempt.
         blames_bundles: bool,
     },
+    /// A bundle that has run for long is about to have processed all of its input.
+    BundleNearsEnd {
+        /// Which.
+        bundle: BundleId,
+    },
     /// A bundle has given all it gives, and its worker takes a while to say that it has ended: it could begin another meanwhile.
     BundleWindsUp {
         /// Which.

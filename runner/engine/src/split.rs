@@ -23,6 +23,8 @@ pub(crate) struct SplitState {
     requested: bool,
     /// It was for a bundle that is under way.
     early: bool,
+    /// It would leave the bundle little.
+    leaves_little: bool,
 }
 
 impl SplitState {
@@ -36,6 +38,7 @@ impl SplitState {
             back_off: 1,
             requested: false,
             early: false,
+            leaves_little: false,
         }
     }
 }
@@ -62,6 +65,7 @@ impl Engine {
                 return;
             }
         };
+        running.ends_soon = running.split.leaves_little;
         running.split = SplitState::new(self.now, &self.config);
         let state = &mut self.stages[stage.index()];
         let mut released: Vec<DataId> = Vec::new();
@@ -139,17 +143,42 @@ impl Engine {
                 }
             }
         }
-        for (bundle, fraction_of_remainder, only_if_under_way) in requests {
-            if let Some(running) = self.bundles.get_mut(&bundle) {
-                running.split.requested = true;
-                running.split.early = only_if_under_way;
-            }
-            self.actions.push_back(Action::SplitBundle {
-                bundle,
-                fraction_of_remainder,
-                only_if_under_way,
-            });
+        for (bundle, kept, only_if_under_way) in requests {
+            self.ask_to_split(bundle, kept, only_if_under_way);
         }
+    }
+
+    /// The rest of a long bundle becomes a bundle of its own, where long bundles are slow to end or it isn't known yet: while the long one
+    /// winds up, its worker processes that rest, in a bundle that is soon over because it is short.
+    pub(crate) fn end_in_two(&mut self, id: BundleId) {
+        let Some(running) = self.bundles.get(&id) else {
+            return;
+        };
+        let node = self.topology.node(running.bundle.stage);
+        let slow = node
+            .environment
+            .and_then(|environment| self.slow_to_end.get(&environment));
+        if slow == Some(&false)
+            || node.unbounded
+            || running.split.requested
+            || !self.divisible(running)
+        {
+            return;
+        }
+        self.ask_to_split(id, Fraction::ZERO, false);
+    }
+
+    fn ask_to_split(&mut self, bundle: BundleId, kept: Fraction, only_if_under_way: bool) {
+        if let Some(running) = self.bundles.get_mut(&bundle) {
+            running.split.requested = true;
+            running.split.early = only_if_under_way;
+            running.split.leaves_little = kept.0 <= Fraction::EIGHTH.0;
+        }
+        self.actions.push_back(Action::SplitBundle {
+            bundle,
+            fraction_of_remainder: kept,
+            only_if_under_way,
+        });
     }
 
     /// How much of its remaining work a long bundle keeps when it is split. Where long bundles are slow to end it had best end soon:
@@ -157,8 +186,8 @@ impl Engine {
     /// piece, and only for one worker.
     fn kept_of_remainder(&self, running: &Running) -> Fraction {
         let environment = self.topology.node(running.bundle.stage).environment;
-        let slow = environment.is_some_and(|environment| self.slow_to_end.contains(&environment));
-        match slow && running.elements() > 1 {
+        let slow = environment.and_then(|environment| self.slow_to_end.get(&environment));
+        match slow == Some(&true) && running.elements() > 1 {
             true => Fraction::EIGHTH,
             false => Fraction::HALF,
         }

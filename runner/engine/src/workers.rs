@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use dataflume_model::ids::{BundleId, EnvironmentId};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Running};
 use crate::io::Executor;
 
 /// A worker that bundles can be given to.
@@ -44,7 +44,16 @@ impl Engine {
         if let Some(worker) = self.workers.get_mut(&worker) {
             running.winding_up = true;
             worker.winding_up += 1;
-            self.slow_to_end.insert(worker.environment);
+            self.slow_to_end.insert(worker.environment, true);
+        }
+    }
+
+    /// A long bundle has ended: its environment's are not slow to, unless one has been seen to be.
+    pub(crate) fn note_end(&mut self, ended: &Running) {
+        if let Some(environment) = self.topology.node(ended.bundle.stage).environment
+            && self.now >= ended.late(&self.config)
+        {
+            self.slow_to_end.entry(environment).or_insert(false);
         }
     }
 }

@@ -210,3 +210,42 @@ fn where_long_bundles_are_slow_to_end_they_give_up_most() {
     assert_eq!(splits(false), Fraction::HALF);
     assert_eq!(splits(true), Fraction::EIGHTH);
 }
+
+/// What a bundle that nears its end is asked for, after a long one has ended in this way.
+fn asked_near_its_end(slow: Option<bool>) -> Option<Fraction> {
+    let mut pair = Pair::new(&chain(1));
+    pair.join(1, 1);
+    pair.finish_impulse(800);
+    if let Some(slow) = slow {
+        let first = pair.take_bundle();
+        pair.wait_ms(600);
+        if slow {
+            pair.tell(Input::BundleWindsUp { bundle: first.id });
+        }
+        pair.finish(first.id, 0);
+    }
+    let bundle = pair.take_bundle().id;
+    pair.tell(Input::BundleNearsEnd { bundle });
+    pair.tell(Input::BundleNearsEnd { bundle });
+    let mut asked = pair.actions.iter().filter_map(|action| match action {
+        Action::SplitBundle {
+            bundle: of,
+            fraction_of_remainder,
+            ..
+        } => {
+            assert_eq!(*of, bundle);
+            Some(*fraction_of_remainder)
+        }
+        _ => None,
+    });
+    let fraction = asked.next();
+    assert_eq!(asked.next(), None, "once is enough");
+    fraction
+}
+
+#[test]
+fn the_rest_of_a_long_bundle_is_a_bundle_of_its_own_unless_bundles_end_at_once() {
+    assert_eq!(asked_near_its_end(None), Some(Fraction::ZERO));
+    assert_eq!(asked_near_its_end(Some(true)), Some(Fraction::ZERO));
+    assert_eq!(asked_near_its_end(Some(false)), None);
+}

@@ -1,37 +1,78 @@
 //! What bundles have done so far, for who looks at a job's metrics while they run.
 
 use std::convert::Infallible;
-use std::time::Duration;
+use std::ops::RangeInclusive;
+use std::time::{Duration, Instant};
 
 use dataflume_harness::BundleHandle;
+use dataflume_proto::pipeline::MonitoringInfo;
+use dataflume_proto::urn::monitoring_info_specs;
 use tokio::sync::mpsc;
 
 use super::BundleContext;
 use super::sdk::Live;
 use crate::job::Report;
+use crate::metrics::Cell;
 
 /// How often a bundle is asked. Most are over before that.
 const INTERVAL: Duration = Duration::from_secs(1);
+
+/// From when on it is watched for its end: before, it winds up too soon to matter, and the engine lets its worker begin no other meanwhile.
+const LONG: Duration = Duration::from_millis(500);
+
+/// What a long bundle has left when it nears its end: about as much as its harness then takes to wind up.
+const NEAR: RangeInclusive<Duration> = Duration::from_millis(80)..=Duration::from_millis(500);
+/// What it is best to have left.
+const NEAR_ENOUGH: Duration = Duration::from_millis(300);
 
 /// A harness that has ended its outputs and has not responded after this time takes a while. Python's waits for a thread of its own,
 /// for up to a fifth of a second the longer the bundle was.
 const WINDS_UP_AFTER: Duration = Duration::from_millis(10);
 
 impl Live {
-    /// Asks the SDK how far it is, for as long as this is polled.
-    pub(super) async fn watch_progress(&self, context: &BundleContext) -> Infallible {
+    /// Asks the SDK how far it is, for as long as this is polled, and reports when it nears its end, once.
+    pub(super) async fn watch_progress(
+        &self,
+        context: &BundleContext,
+        reports: &mpsc::UnboundedSender<Report>,
+    ) -> Infallible {
+        let started = Instant::now();
+        let mut wait = LONG;
+        let mut watch_for_end = true;
         loop {
-            tokio::time::sleep(INTERVAL).await;
+            tokio::time::sleep(wait).await;
+            wait = INTERVAL;
             let Some(handle) = self.handle.get() else {
                 continue;
             };
             // An SDK that can't tell is asked again: what counts is what it says at the end.
-            if let Ok(progress) = handle.progress().await {
-                context
-                    .metrics
-                    .progress(self.bundle.id, progress.monitoring_infos);
+            let Ok(progress) = handle.progress().await else {
+                continue;
+            };
+            let infos = progress.monitoring_infos;
+            let left = self.left(&infos, started.elapsed()).await;
+            context.metrics.progress(self.bundle.id, infos);
+            match left {
+                Some(left) if watch_for_end && left > *NEAR.end() => {
+                    wait = wait.min(left - NEAR_ENOUGH);
+                }
+                Some(left) if watch_for_end => {
+                    watch_for_end = false;
+                    if NEAR.contains(&left) {
+                        let bundle = self.bundle.id;
+                        reports.send(Report::BundleNearsEnd { bundle }).ok();
+                    }
+                }
+                _ => {}
             }
         }
+    }
+
+    /// How long the rest of its input takes, if that goes on as what it has got through in this time.
+    async fn left(&self, infos: &[MonitoringInfo], elapsed: Duration) -> Option<Duration> {
+        let elements = self.input.lock().await.elements();
+        let done = elements_done(infos);
+        (done > 0.0).then(|| elapsed.mul_f64((elements as f64 / done - 1.0).clamp(0.0, 1e6)))
     }
 
     /// Reports, for as long as this is polled, when the bundle has given all it gives and still has not ended.
@@ -45,5 +86,89 @@ impl Live {
         let bundle = self.bundle.id;
         reports.send(Report::BundleWindsUp { bundle }).ok();
         std::future::pending().await
+    }
+}
+
+/// How many elements of its input a bundle has got through. Of the one that it is at, if the SDK doesn't tell, it is taken to have done half.
+pub(super) fn elements_done(infos: &[MonitoringInfo]) -> f64 {
+    let (mut whole, mut completed, mut remaining) = (0.0, 0.0, 0.0);
+    for info in infos {
+        let cell = || Cell::decode(&info.r#type, &info.payload);
+        match info.urn.as_str() {
+            // The index of the element that is being processed.
+            monitoring_info_specs::DATA_CHANNEL_READ_INDEX => {
+                if let Ok(Cell::SumInt64(index)) = cell() {
+                    whole = index.max(0) as f64;
+                }
+            }
+            monitoring_info_specs::WORK_COMPLETED => completed = amount(cell()),
+            monitoring_info_specs::WORK_REMAINING => remaining = amount(cell()),
+            _ => {}
+        }
+    }
+    match (completed > 0.0, whole > 0.0) {
+        (true, _) => whole + completed / (completed + remaining),
+        (false, true) => whole + 0.5,
+        (false, false) => 0.0,
+    }
+}
+
+fn amount<E>(cell: Result<Cell, E>) -> f64 {
+    match cell {
+        Ok(Cell::Progress(amounts)) => {
+            let amounts = amounts.iter().filter(|amount| amount.is_finite());
+            amounts.sum::<f64>().max(0.0)
+        }
+        _ => 0.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dataflume_proto::urn::monitoring_info_type_urns as types;
+
+    use super::*;
+
+    fn info(urn: &str, cell: &Cell) -> MonitoringInfo {
+        let r#type = match cell {
+            Cell::Progress(_) => types::PROGRESS_TYPE,
+            _ => types::SUM_INT64_TYPE,
+        };
+        MonitoringInfo {
+            urn: urn.to_owned(),
+            r#type: r#type.to_owned(),
+            payload: cell.encode(),
+            ..MonitoringInfo::default()
+        }
+    }
+
+    #[test]
+    fn whole_elements_and_the_part_of_one_are_done() {
+        let index = |index| {
+            info(
+                monitoring_info_specs::DATA_CHANNEL_READ_INDEX,
+                &Cell::SumInt64(index),
+            )
+        };
+        let completed = |amount| {
+            let cell = Cell::Progress(vec![amount]);
+            info(monitoring_info_specs::WORK_COMPLETED, &cell)
+        };
+        let remaining = |amount| {
+            let cell = Cell::Progress(vec![amount]);
+            info(monitoring_info_specs::WORK_REMAINING, &cell)
+        };
+        assert_eq!(elements_done(&[]), 0.0);
+        assert_eq!(elements_done(&[index(-1)]), 0.0, "none has been read");
+        assert_eq!(elements_done(&[index(3)]), 3.5);
+        assert_eq!(elements_done(&[remaining(3.0), completed(1.0)]), 0.25);
+        assert_eq!(
+            elements_done(&[completed(6.0), index(2), remaining(2.0)]),
+            2.75
+        );
+        assert_eq!(
+            elements_done(&[completed(f64::INFINITY), remaining(1.0)]),
+            0.0
+        );
     }
 }

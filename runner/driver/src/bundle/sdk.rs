@@ -77,7 +77,7 @@ impl Live {
     ) {
         let result = tokio::select! {
             result = self.execute(&context, &reports) => result,
-            never = self.watch_progress(&context) => match never {},
+            never = self.watch_progress(&context, &reports) => match never {},
         };
         let _input = self.input.lock().await;
         let result = match (self.broken_off.get(), result) {

@@ -10,14 +10,12 @@ use dataflume_proto::fn_execution::process_bundle_split_response::ChannelSplit;
 use dataflume_proto::fn_execution::{
     BundleApplication, ProcessBundleSplitRequest, ProcessBundleSplitResponse,
 };
-use dataflume_proto::pipeline::MonitoringInfo;
-use dataflume_proto::urn::monitoring_info_specs;
 use tokio::sync::mpsc;
 
+use super::progress::elements_done;
 use super::sdk::Live;
 use super::{BundleContext, elements, executable};
 use crate::job::Report;
-use crate::metrics::Cell;
 
 /// What a bundle still answers for, as splits have left it.
 #[derive(Debug, Default)]
@@ -28,22 +26,12 @@ pub(super) struct Input {
     pub(super) roots: Vec<PendingData>,
 }
 
-/// Whether an element, or a part of one that can be divided, is done.
-fn is_under_way(infos: &[MonitoringInfo]) -> bool {
-    infos.iter().any(|info| {
-        let cell = || Cell::decode(&info.r#type, &info.payload);
-        match info.urn.as_str() {
-            // The index of the element that is being processed.
-            monitoring_info_specs::DATA_CHANNEL_READ_INDEX => {
-                matches!(cell(), Ok(Cell::SumInt64(index)) if index > 0)
-            }
-            monitoring_info_specs::WORK_COMPLETED => match cell() {
-                Ok(Cell::Progress(amounts)) => amounts.iter().any(|amount| *amount > 0.0),
-                _ => false,
-            },
-            _ => false,
-        }
-    })
+impl Input {
+    /// How many elements that is, a part counted as one.
+    pub(super) fn elements(&self) -> u64 {
+        let pieces = self.pieces.iter().chain(&self.roots);
+        pieces.map(|piece| piece.handle.elements).sum()
+    }
 }
 
 /// Where a bundle may be split so that each piece stays whole, as the index of the first element after; none if nowhere.
@@ -77,7 +65,7 @@ impl Live {
             Some(handle) if wish.only_if_under_way => {
                 let infos = handle.progress().await.map(|told| told.monitoring_infos);
                 let infos = infos.unwrap_or_default();
-                let under_way = is_under_way(&infos);
+                let under_way = elements_done(&infos) > 0.0;
                 context.metrics.progress(self.bundle.id, infos);
                 !under_way
             }

@@ -42,6 +42,9 @@ pub(crate) enum Report {
         environment: EnvironmentId,
         failure: StartFailure,
     },
+    BundleNearsEnd {
+        bundle: BundleId,
+    },
     BundleWindsUp {
         bundle: BundleId,
     },
@@ -275,6 +278,7 @@ impl Run {
                 self.workers.started(environment);
                 self.fail_to_start(environment, &failure);
             }
+            Report::BundleNearsEnd { bundle } => self.tell(Input::BundleNearsEnd { bundle }),
             Report::BundleWindsUp { bundle } => self.tell(Input::BundleWindsUp { bundle }),
             Report::BundleEnded { bundle, result } => self.end_bundle(bundle, result),
             Report::BundleSplit {

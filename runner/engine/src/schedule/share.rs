@@ -78,14 +78,15 @@ impl Engine {
             .sum()
     }
 
-    /// Workers that could start on a stage at once, and have not just done so. What its user had redistributed is shared among
+    /// Workers that could start on a stage at once or soon, and have not just done so. What its user had redistributed is shared among
     /// them however little it is: a worker, other than a slot, is a processor.
     fn workers_without_share(&self, stage: StageId) -> u64 {
         let environment = self.topology.node(stage).environment;
         let workers = self.workers.values();
+        let ends_soon = |id: &BundleId| self.bundles.get(id).is_some_and(|bundle| bundle.ends_soon);
         let free = workers.filter(|worker| {
             Some(worker.environment) == environment
-                && worker.free_slots() > 0
+                && (worker.free_slots() > 0 || worker.running.iter().any(ends_soon))
                 && !worker.running.iter().any(|id| self.just_started(id, stage))
         });
         free.count() as u64

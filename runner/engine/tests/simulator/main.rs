@@ -26,6 +26,7 @@ const MAX_STEPS: u32 = 100_000;
 /// Something that will happen.
 #[derive(Debug, Clone)]
 enum Event {
+    BundleNearsEnd(BundleId),
     BundleWindsUp(BundleId),
     BundleEnds(BundleId),
     WorkerJoins(EnvironmentId),
@@ -181,6 +182,7 @@ impl Simulation {
                     });
                 }
             }
+            Event::BundleNearsEnd(bundle) => self.tell(Input::BundleNearsEnd { bundle }),
             Event::BundleWindsUp(bundle) => {
                 // Of one that has not run for long it doesn't matter.
                 if self
@@ -271,6 +273,7 @@ impl Simulation {
                     .started(&bundle, &self.world, ProcessingTime(self.now));
                 self.later(60, Event::BundleEnds(bundle.id));
                 if on_worker(&bundle) && self.world.rng.one_in(2) {
+                    self.later(60, Event::BundleNearsEnd(bundle.id));
                     self.later(60, Event::BundleWindsUp(bundle.id));
                 }
                 if let dataflume_engine::Executor::Worker(worker) = bundle.executor {
