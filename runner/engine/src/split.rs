@@ -154,12 +154,8 @@ impl Engine {
         let Some(running) = self.bundles.get(&id) else {
             return;
         };
-        let node = self.topology.node(running.bundle.stage);
-        let slow = node
-            .environment
-            .and_then(|environment| self.slow_to_end.get(&environment));
-        if slow == Some(&false)
-            || node.unbounded
+        if self.slow_to_end(running) == Some(false)
+            || self.topology.node(running.bundle.stage).unbounded
             || running.split.requested
             || !self.divisible(running)
         {
@@ -185,12 +181,16 @@ impl Engine {
     /// while it does, its worker goes on with some of what it gave up, in a bundle that is not long. What one element gives up is one
     /// piece, and only for one worker.
     fn kept_of_remainder(&self, running: &Running) -> Fraction {
-        let environment = self.topology.node(running.bundle.stage).environment;
-        let slow = environment.and_then(|environment| self.slow_to_end.get(&environment));
-        match slow == Some(&true) && running.elements() > 1 {
+        match self.slow_to_end(running) == Some(true) && running.elements() > 1 {
             true => Fraction::EIGHTH,
             false => Fraction::HALF,
         }
+    }
+
+    /// Whether bundles like this one are, once they are long; nothing as long as that isn't known.
+    fn slow_to_end(&self, running: &Running) -> Option<bool> {
+        let environment = self.topology.node(running.bundle.stage).environment?;
+        self.slow_to_end.get(&environment).copied()
     }
 
     /// When the next split will be asked for, if all stays as it is.

@@ -50,20 +50,21 @@ impl Live {
                 continue;
             };
             let infos = progress.monitoring_infos;
-            let left = self.left(&infos, started.elapsed()).await;
+            let left = match watch_for_end {
+                true => self.left(&infos, started.elapsed()).await,
+                false => None,
+            };
             context.metrics.progress(self.bundle.id, infos);
             match left {
-                Some(left) if watch_for_end && left > *NEAR.end() => {
-                    wait = wait.min(left - NEAR_ENOUGH);
-                }
-                Some(left) if watch_for_end => {
+                Some(left) if left > *NEAR.end() => wait = wait.min(left - NEAR_ENOUGH),
+                Some(left) => {
                     watch_for_end = false;
                     if NEAR.contains(&left) {
                         let bundle = self.bundle.id;
                         reports.send(Report::BundleNearsEnd { bundle }).ok();
                     }
                 }
-                _ => {}
+                None => {}
             }
         }
     }
