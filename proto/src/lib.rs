@@ -2,7 +2,7 @@
 //!
 //! The `.proto` files under `beam/` state Beam's names, numbers and types; this crate is what
 //! prost and tonic make of them, and nothing else: no behaviour, no defaults, no validation. [`codec`] is how they travel.
-//! [`urn`] holds every URN that any other crate uses.
+//! [`urn`] holds every URN that any other crate uses, [`sdk_base`] how SDKs name themselves.
 //!
 //! Start at [`pipeline::Pipeline`], then [`job`] and [`fn_execution`].
 
@@ -66,6 +66,7 @@ pub use generated::org::apache::beam::model::job_management::v1 as job;
 /// Cross-language expansion.
 pub use generated::org::apache::beam::model::expansion::v1 as expansion;
 
+pub mod sdk_base;
 pub mod urn;
 
 /// The encoded `FileDescriptorSet` of everything this crate declares.

@@ -24,6 +24,7 @@ use dataflume_harness::pool::{
 use dataflume_harness::{ArtifactSource, FnApi};
 use dataflume_proto::fn_execution::ProvisionInfo;
 use dataflume_proto::pipeline::{self as proto, Pipeline};
+use dataflume_proto::sdk_base;
 use dataflume_proto::urn::environments;
 use futures::future::{BoxFuture, join_all};
 use prost_types::Struct;
@@ -283,7 +284,7 @@ fn slots(plan: &Plan, environment: &Environment, wishes: WorkerWishes) -> u32 {
         .proto
         .capabilities
         .iter()
-        .any(|urn| urn.contains("sdk_base:apache/beam_python"));
+        .any(|urn| urn.starts_with(sdk_base::PYTHON));
     let bounded = plan
         .pcollections
         .iter()

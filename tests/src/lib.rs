@@ -13,6 +13,7 @@ mod emulator;
 pub mod expect;
 mod pipeline;
 mod prepared;
+mod worker_pool;
 pub mod workers;
 
 pub use alone::Alone;
@@ -20,3 +21,4 @@ pub use command::{Finished, run_within, wait_until};
 pub use emulator::{Emulator, EmulatorOptions};
 pub use pipeline::{Environment, Pipeline, Ran, Sdk};
 pub use prepared::{Prepared, emulator_program, workspace};
+pub use worker_pool::WorkerPool;

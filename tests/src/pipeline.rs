@@ -37,6 +37,8 @@ pub enum Environment {
     DefaultImage,
     /// In containers of this image.
     Docker(String),
+    /// In workers of the worker pool that listens there.
+    External(String),
 }
 
 /// A pipeline to run, with a folder for what it writes.
@@ -185,6 +187,7 @@ impl Pipeline {
             }
             Environment::DefaultImage => ("DOCKER", None),
             Environment::Docker(image) => ("DOCKER", Some(image.clone())),
+            Environment::External(endpoint) => ("EXTERNAL", Some(endpoint.clone())),
         };
         let program = PathBuf::from(self.command.get_program());
         self.command.args([
@@ -208,7 +211,10 @@ impl Pipeline {
     }
 
     /// A program that starts a worker the way Beam's images do, with its files in the pipeline's folder.
-    fn boot_command(&self) -> Result<PathBuf> {
+    ///
+    /// # Errors
+    /// If it could not be written.
+    pub fn boot_command(&self) -> Result<PathBuf> {
         let prepared = Prepared::get();
         let name = format!("{:?}", self.sdk).to_lowercase();
         let boot = prepared.boot_programs.join(&name);

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use dataflume_proto::pipeline::{PTransform, ParDoPayload, Pipeline, TestStreamPayload};
+use dataflume_proto::sdk_base;
 use dataflume_proto::urn::{
     composites, deprecated_primitives, primitives, splittable_par_do_components as sdf,
 };
@@ -14,9 +15,6 @@ use crate::expand::combine;
 use crate::node::{Node, NodeKind};
 use crate::refusal::{At, ProblemKind, Problems};
 use crate::translate::TranslateOptions;
-
-/// By this capability an SDK says that it is Python's.
-const PYTHON: &str = "beam:version:sdk_base:apache/beam_python";
 
 /// As this, Python's SDK writes a transform that has no form in Beam's model.
 const PICKLED_PYTHON: &str = "beam:transform:pickled_python:v1";
@@ -211,7 +209,11 @@ impl<'a> Walk<'a> {
         let environments = self.pipeline.components.as_ref().map(|c| &c.environments);
         environments
             .and_then(|environments| environments.get(&transform.environment_id))
-            .is_some_and(|it| it.capabilities.iter().any(|urn| urn.starts_with(PYTHON)))
+            .is_some_and(|it| {
+                it.capabilities
+                    .iter()
+                    .any(|urn| urn.starts_with(sdk_base::PYTHON))
+            })
     }
 
     fn is_lifted(&self, id: &str, transform: &PTransform) -> bool {

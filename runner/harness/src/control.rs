@@ -37,10 +37,12 @@ enum Link {
         requests: mpsc::UnboundedSender<InstructionRequest>,
         /// Taken by the one control stream.
         queue: Option<mpsc::UnboundedReceiver<InstructionRequest>>,
-        pending: FxHashMap<String, oneshot::Sender<Result<InstructionResponse, WorkerError>>>,
+        pending: FxHashMap<String, oneshot::Sender<Answer>>,
     },
     Closed(String),
 }
+
+type Answer = Result<InstructionResponse, WorkerError>;
 
 impl Default for ControlLink {
     fn default() -> Self {
@@ -73,15 +75,39 @@ impl ControlLink {
         }
     }
 
+    /// Sends a request whose response changes nothing.
+    pub(crate) fn tell(&self, request: instruction_request::Request) -> Result<(), WorkerError> {
+        self.ask(request).map(drop)
+    }
+
     /// Sends a request and waits for its response.
     pub(crate) async fn request(
         &self,
         request: instruction_request::Request,
     ) -> Result<instruction_response::Response, WorkerError> {
+        let response = self
+            .ask(request)?
+            .await
+            .map_err(|_| WorkerError::Lost("the control stream ended".to_owned()))??;
+        if !response.error.is_empty() {
+            return Err(WorkerError::Sdk(response.error));
+        }
+        response.response.ok_or_else(|| {
+            WorkerError::Protocol(
+                "an InstructionResponse has neither response nor error".to_owned(),
+            )
+        })
+    }
+
+    /// Sends a request. What is given receives its response.
+    fn ask(
+        &self,
+        request: instruction_request::Request,
+    ) -> Result<oneshot::Receiver<Answer>, WorkerError> {
         let instruction_id = self.next_id();
         let (sender, receiver) = oneshot::channel();
         match &mut *lock(&self.link) {
-            Link::Closed(reason) => return Err(WorkerError::Lost(reason.clone())),
+            Link::Closed(reason) => Err(WorkerError::Lost(reason.clone())),
             Link::Open {
                 requests, pending, ..
             } => {
@@ -93,19 +119,9 @@ impl ControlLink {
                 requests
                     .send(request)
                     .map_err(|_| WorkerError::Lost("the control stream ended".to_owned()))?;
+                Ok(receiver)
             }
         }
-        let response = receiver
-            .await
-            .map_err(|_| WorkerError::Lost("the control stream ended".to_owned()))??;
-        if !response.error.is_empty() {
-            return Err(WorkerError::Sdk(response.error));
-        }
-        response.response.ok_or_else(|| {
-            WorkerError::Protocol(
-                "an InstructionResponse has neither response nor error".to_owned(),
-            )
-        })
     }
 
     fn take_queue(&self) -> Result<mpsc::UnboundedReceiver<InstructionRequest>, Status> {

@@ -10,6 +10,7 @@ use dataflume_proto::fn_execution::beam_fn_worker_status_server::BeamFnWorkerSta
 use dataflume_proto::fn_execution::provision_service_server::ProvisionServiceServer;
 use dataflume_proto::job::artifact_retrieval_service_server::ArtifactRetrievalServiceServer;
 use dataflume_proto::pipeline::ApiServiceDescriptor;
+use dataflume_proto::sdk_base;
 use dataflume_proto::urn::standard_protocols::CONTROL_REQUEST_ELEMENTS_EMBEDDING;
 use tonic::service::Routes;
 
@@ -152,6 +153,11 @@ impl FnApi {
                 .capabilities
                 .iter()
                 .any(|urn| urn == CONTROL_REQUEST_ELEMENTS_EMBEDDING),
+            // Java's answers and asks all the same, TypeScript's knows no such instruction.
+            learns_descriptors: registration
+                .capabilities
+                .iter()
+                .any(|urn| urn.starts_with(sdk_base::PYTHON) || urn.starts_with(sdk_base::GO)),
             embed_limit_bytes: self.options.embed_limit_bytes,
             output_budget_bytes: self.options.output_budget_bytes,
         }));

@@ -1,6 +1,7 @@
 //! The logging service: what workers log, handed to the job's sink.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use dataflume_proto::fn_execution::beam_fn_logging_server::BeamFnLogging;
 use dataflume_proto::fn_execution::{LogControl, LogEntry, log_entry};
@@ -54,6 +55,7 @@ impl BeamFnLogging for LoggingService {
         request: Request<Streaming<log_entry::List>>,
     ) -> Result<Response<Self::LoggingStream>, Status> {
         let worker = self.registry.worker_of(&request, "logging")?;
+        worker.logs.store(true, Ordering::Relaxed);
         let mut entries = request.into_inner();
         // No LogControl is ever sent; the response ends when the worker has ended its side, which
         // is what SDKs wait for to know that their last entries have arrived. The entries are read

@@ -1,6 +1,7 @@
 //! Every worker that is expected or connected, by its id.
 
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use dataflume_proto::fn_execution::Elements;
@@ -111,6 +112,8 @@ pub(crate) struct WorkerState {
     pub(crate) log: Arc<dyn LogSink>,
     /// The SDK accepts elements within `ProcessBundleRequest`.
     pub(crate) embeds_requests: bool,
+    /// The SDK doesn't ask for a descriptor that a `RegisterRequest` has told it.
+    pub(crate) learns_descriptors: bool,
     pub(crate) embed_limit_bytes: usize,
     pub(crate) output_budget_bytes: usize,
     pub(crate) control: ControlLink,
@@ -125,6 +128,8 @@ pub(crate) struct WorkerState {
     /// Set when the worker is lost or told to end; never reset.
     pub(crate) closed: CancellationToken,
     pub(crate) closed_because: OnceLock<String>,
+    /// Set when the worker opens its logging stream.
+    pub(crate) logs: AtomicBool,
     /// Set when the worker has ended its logging stream.
     pub(crate) said_all: CancellationToken,
     pub(crate) data_out: mpsc::Sender<Elements>,
@@ -146,6 +151,7 @@ pub(crate) struct WorkerSettings {
     pub(crate) endpoint: ApiServiceDescriptor,
     pub(crate) log: Arc<dyn LogSink>,
     pub(crate) embeds_requests: bool,
+    pub(crate) learns_descriptors: bool,
     pub(crate) embed_limit_bytes: usize,
     pub(crate) output_budget_bytes: usize,
 }
@@ -159,6 +165,7 @@ impl WorkerState {
             provision: SetOnce::new(),
             log: settings.log,
             embeds_requests: settings.embeds_requests,
+            learns_descriptors: settings.learns_descriptors,
             embed_limit_bytes: settings.embed_limit_bytes,
             output_budget_bytes: settings.output_budget_bytes,
             control: ControlLink::default(),
@@ -169,6 +176,7 @@ impl WorkerState {
             process: OnceLock::new(),
             closed: CancellationToken::new(),
             closed_because: OnceLock::new(),
+            logs: AtomicBool::new(false),
             said_all: CancellationToken::new(),
             data_out,
             data_queue: Mutex::new(Some(data_queue)),
@@ -240,10 +248,15 @@ impl WorkerState {
 
     /// On the wire, a descriptor's id begins with the worker's: the TypeScript SDK does not say which worker
     /// it is when it asks for a descriptor.
-    pub(crate) fn register(&self, mut descriptor: RegisteredDescriptor) {
+    pub(crate) fn register(
+        &self,
+        mut descriptor: RegisteredDescriptor,
+    ) -> Arc<RegisteredDescriptor> {
         let wire_id = format!("{}{WIRE_ID_SEPARATOR}{}", self.id, descriptor.proto.id);
         let id = std::mem::replace(&mut descriptor.proto.id, wire_id);
-        lock(&self.descriptors).insert(id, Arc::new(descriptor));
+        let descriptor = Arc::new(descriptor);
+        lock(&self.descriptors).insert(id, descriptor.clone());
+        descriptor
     }
 
     /// A descriptor by the id that the worker knows.

@@ -1,10 +1,11 @@
 //! Handles on one worker: an SDK harness process that is expected, or connected.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use dataflume_proto::fn_execution::{
     FinalizeBundleRequest, HarnessMonitoringInfosRequest, ProcessBundleDescriptor, ProvisionInfo,
-    instruction_request, instruction_response,
+    RegisterRequest, instruction_request, instruction_response,
 };
 use dataflume_proto::pipeline::{ApiServiceDescriptor, MonitoringInfo};
 
@@ -118,20 +119,26 @@ impl Worker {
         &self.guard.state.id
     }
 
-    /// Makes a descriptor known to the worker, with the services' URLs filled in. A descriptor of
-    /// the same id is replaced for workers that have not fetched it: SDKs fetch one once.
+    /// Makes a descriptor known to the worker, with the services' URLs filled in, unless one of its id is. It is told to SDKs
+    /// that learn it so, which saves them a call when their first bundle of it begins; the others ask for it.
     ///
     /// # Errors
     /// [`WorkerError::InvalidDescriptor`] when a port's or a ParDo's payload can't be parsed.
     pub fn register(&self, descriptor: &ProcessBundleDescriptor) -> Result<(), WorkerError> {
         let state = &self.guard.state;
-        state.register(RegisteredDescriptor::new(descriptor, &state.endpoint)?);
+        if state.descriptor(&descriptor.id).is_some() {
+            return Ok(());
+        }
+        let descriptor = state.register(RegisteredDescriptor::new(descriptor, &state.endpoint)?);
+        if state.learns_descriptors {
+            let told = RegisterRequest {
+                process_bundle_descriptor: vec![descriptor.proto.clone()],
+            };
+            state
+                .control
+                .tell(instruction_request::Request::Register(told))?;
+        }
         Ok(())
-    }
-
-    /// Whether a descriptor of this id is registered.
-    pub fn is_registered(&self, descriptor_id: &str) -> bool {
-        self.guard.state.descriptor(descriptor_id).is_some()
     }
 
     /// Starts a bundle. Does not wait: the request is queued for the control stream.
@@ -215,6 +222,12 @@ impl Worker {
     /// flight fail.
     pub fn shutdown(&self, reason: &str) {
         self.guard.state.close(reason);
+    }
+
+    /// Whether the worker has opened a logging stream. SDKs do so before all other streams, if at all.
+    #[must_use]
+    pub fn logs(&self) -> bool {
+        self.guard.state.logs.load(Ordering::Relaxed)
     }
 
     /// Resolves when a worker that was told to end has nothing left to do but to end its process: when it has ended its

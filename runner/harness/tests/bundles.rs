@@ -7,7 +7,8 @@ use bytes::Bytes;
 use common::{TestServer, bundle, collect, descriptor, out, registration, step};
 use dataflume_harness::{BundleError, BundleInputs, BundleOutput, FnApiOptions, InputChunk};
 use dataflume_proto::fn_execution::{
-    Elements, GetProcessBundleDescriptorRequest, ProcessBundleResponse, RemoteGrpcPort, elements,
+    Elements, GetProcessBundleDescriptorRequest, ProcessBundleResponse, RegisterResponse,
+    RemoteGrpcPort, elements, instruction_request, instruction_response,
 };
 use dataflume_proto::pipeline::ParDoPayload;
 use dataflume_proto::urn::standard_protocols::CONTROL_REQUEST_ELEMENTS_EMBEDDING;
@@ -132,6 +133,39 @@ async fn a_worker_that_does_not_say_who_it_is_gets_its_own_descriptor() {
         let par_do = served.into_inner().transforms["dofn"].clone();
         let payload = ParDoPayload::decode(par_do.spec.unwrap().payload).unwrap();
         assert_eq!(payload.timer_family_specs.len(), families, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn an_sdk_that_learns_descriptors_is_told_each_once_before_its_first_bundle() {
+    let server = TestServer::start().await;
+    let told = "beam:version:sdk_base:apache/beam_python3.11_sdk:2.77.0";
+    for (capability, tells) in [
+        (told, true),
+        ("beam:version:sdk_base:go:2.77.0", true),
+        ("beam:version:sdk_base:apache/beam_java17_sdk:2.73.0", false),
+    ] {
+        let mut of_sdk = registration("w");
+        of_sdk.capabilities = vec![capability.to_owned()];
+        let (worker, mut sdk) = server.worker_with(of_sdk).await;
+        worker.register(&descriptor("d", &[])).unwrap();
+        let running = worker
+            .process_bundle(bundle("b", BundleInputs::Complete(Vec::new())))
+            .unwrap();
+        if tells {
+            let request = sdk.control.next().await;
+            let Some(instruction_request::Request::Register(register)) = request.request else {
+                panic!("{request:?}");
+            };
+            let [learned] = &register.process_bundle_descriptor[..] else {
+                panic!("{register:?}");
+            };
+            assert_eq!(learned, &sdk.sdk.descriptor("w/d").await.unwrap());
+            let response = instruction_response::Response::Register(RegisterResponse {});
+            sdk.control.respond(&request.instruction_id, response).await;
+        }
+        assert_eq!(sdk.control.next_bundle().await.0, "b");
+        drop(running);
     }
 }
 

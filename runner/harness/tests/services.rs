@@ -231,11 +231,13 @@ async fn log_entries_reach_the_jobs_sink() {
 async fn a_worker_that_was_let_go_has_left_when_it_has_ended_its_logging() {
     let server = TestServer::start().await;
     let (worker, sdk) = server.worker("w").await;
+    assert!(!worker.logs());
     let (entries, stream) = mpsc::channel::<log_entry::List>(1);
     let logging = BeamFnLoggingClient::new(sdk.sdk.channel.clone())
         .logging(sdk.sdk.request(ReceiverStream::new(stream)))
         .await
         .unwrap();
+    assert!(worker.logs());
     let left = worker.has_left();
     tokio::pin!(left);
     assert!(

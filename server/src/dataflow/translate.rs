@@ -2,6 +2,7 @@
 //! in the form that SDK harnesses read, its images, its workers.
 
 use dataflume_proto::pipeline::{DockerPayload, Environment, Pipeline};
+use dataflume_proto::sdk_base;
 use dataflume_proto::urn::environments;
 use dataflume_storage::{ReadOptions, Sha256, Store};
 use prost::Message;
@@ -26,9 +27,6 @@ const DATAFLOW_IMAGES: &str = "gcr.io/cloud-dataflow/v1beta3/";
 
 /// Where Beam publishes them.
 const BEAM_IMAGES: &str = "apache/";
-
-/// How environments name the image that theirs is based on.
-const SDK_BASE: &str = "beam:version:sdk_base:";
 
 /// The pipeline that the job's SDK has staged.
 ///
@@ -107,7 +105,7 @@ fn substitute_image(environment: &mut Environment) {
         return;
     };
     let mut capabilities = environment.capabilities.iter();
-    let base = capabilities.find_map(|urn| urn.strip_prefix(SDK_BASE));
+    let base = capabilities.find_map(|urn| urn.strip_prefix(sdk_base::ANY));
     let legacy = name.split(':').next().is_some_and(|name| {
         name.starts_with("beam-java") && (name.ends_with("-batch") || name.ends_with("-streaming"))
     });

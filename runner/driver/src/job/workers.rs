@@ -6,9 +6,11 @@ use std::time::Duration;
 use dataflume_harness::pool::{Ended, StartedWorker};
 use dataflume_harness::{FnApi, Provision, Worker};
 use dataflume_model::ids::{EnvironmentId, WorkerId};
+use dataflume_proto::pipeline::Environment;
 use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
+use tracing::debug;
 
 use super::launch::{Launch, Sink};
 use super::run::Report;
@@ -20,6 +22,8 @@ use crate::sdk::is_go;
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long a worker that has done all its work is given to tear down what it set up, and to end by itself.
 const TEARDOWN: Duration = Duration::from_secs(10);
+/// How long a worker that nothing is seen of is given for the same.
+const UNSEEN_TEARDOWN: Duration = Duration::from_secs(1);
 
 /// How a worker is ended that has not ended by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +65,8 @@ enum Left {
     Leaving,
     /// Its process has nothing left to do, and has yet to be ended.
     Idle,
+    /// It tears down, and neither its end nor its process's can be seen: one of a pool of the user's that sends no log.
+    Unseen,
 }
 
 /// Why a worker never became ready.
@@ -243,10 +249,12 @@ impl Context {
             .await;
         match left {
             Left::Behind => started.stop().await,
-            Left::Leaving | Left::Idle => {
+            Left::Leaving | Left::Idle | Left::Unseen => {
                 self.leaving.spawn(async move {
-                    if left == Left::Leaving {
-                        started.finish(TEARDOWN).await;
+                    match left {
+                        Left::Leaving => started.finish(TEARDOWN).await,
+                        Left::Unseen => tokio::time::sleep(UNSEEN_TEARDOWN).await,
+                        Left::Behind | Left::Idle => {}
                     }
                     started.stop().await;
                     drop(connection);
@@ -294,20 +302,36 @@ impl Context {
                 handle.shutdown(reason);
                 let proto = &self.spec.plan.environments[environment.index()].proto;
                 if ending == Ok(Ending::InPeace) {
-                    left = if is_go(proto) {
-                        // It stays until it is told to go, with nothing left to do.
-                        Left::Idle
-                    } else {
-                        tokio::select! {
-                            () = started.finish(TEARDOWN) => Left::Behind,
-                            () = handle.has_left() => Left::Leaving,
-                        }
-                    };
+                    left = take_leave(proto, &handle, started).await;
                 }
                 gone(reason)
             }
         };
         (ended, left)
+    }
+}
+
+/// Waits until a worker whose streams were ended has torn down what it set up, as far as that can be seen.
+async fn take_leave(proto: &Environment, handle: &Worker, started: &mut dyn StartedWorker) -> Left {
+    if is_go(proto) {
+        // It stays until it is told to go, with nothing left to do.
+        Left::Idle
+    } else if started.end_is_seen() {
+        tokio::select! {
+            () = started.finish(TEARDOWN) => Left::Behind,
+            () = handle.has_left() => Left::Leaving,
+        }
+    } else if handle.logs() {
+        if tokio::time::timeout(TEARDOWN, handle.has_left())
+            .await
+            .is_err()
+        {
+            let worker = handle.id();
+            debug!("{worker} was not seen to leave within {TEARDOWN:?}");
+        }
+        Left::Idle
+    } else {
+        Left::Unseen
     }
 }
 

@@ -58,9 +58,7 @@ async fn ask_worker(
     call: &WindowFnCall,
     question: Bytes,
 ) -> Result<Vec<Bytes>, BundleError> {
-    if !worker.is_registered(&call.descriptor.id) {
-        worker.register(&call.descriptor)?;
-    }
+    worker.register(&call.descriptor)?;
     let number = NEXT_QUESTION.fetch_add(1, Ordering::Relaxed);
     let mut running = worker.process_bundle(BundleRequest {
         instruction_id: format!("windows-{number}"),

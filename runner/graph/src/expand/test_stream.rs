@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 
 use dataflume_model::coder::Coder;
+use dataflume_proto::sdk_base;
 use dataflume_proto::urn::primitives;
 use rustc_hash::FxHashMap;
 
 use super::flatten::environments;
 use crate::components::Components;
 use crate::node::{Node, NodeKind};
-
-/// By this capability an SDK says that it is Go's.
-const GO: &str = "beam:version:sdk_base:go:";
 
 /// A script has its elements as the SDK encodes them. Where that is a pair whose first part only the SDK understands,
 /// nobody else can tell where the second begins. And where a stateful DoFn follows, Python's script has another coder than its
@@ -93,5 +91,9 @@ fn is_pair(coder: &Coder) -> bool {
 
 fn is_go(components: &Components, environment: &str) -> bool {
     let environment = components.environments.get(environment);
-    environment.is_some_and(|it| it.capabilities.iter().any(|urn| urn.starts_with(GO)))
+    environment.is_some_and(|it| {
+        it.capabilities
+            .iter()
+            .any(|urn| urn.starts_with(sdk_base::GO))
+    })
 }

@@ -158,8 +158,8 @@ impl StartedWorker for ExternalWorker {
         std::future::pending().await
     }
 
-    async fn finish(&mut self, _limit: Duration) {
-        // Its service waits for it when it is told to stop it.
+    fn end_is_seen(&self) -> bool {
+        false
     }
 
     async fn stop(&mut self) {

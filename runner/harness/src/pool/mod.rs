@@ -74,8 +74,12 @@ pub trait StartedWorker: Send {
     /// seen (`EXTERNAL`). Cancel safe.
     async fn exited(&mut self) -> Ended;
 
-    /// Waits until a worker whose streams were ended has come to its own end, where that can be seen, but no longer
-    /// than this.
+    /// Whether [`exited`](Self::exited) ever resolves.
+    fn end_is_seen(&self) -> bool {
+        true
+    }
+
+    /// Waits until a worker whose streams were ended has come to its own end, but no longer than this.
     async fn finish(&mut self, limit: Duration) {
         if tokio::time::timeout(limit, self.exited()).await.is_err() {
             debug!("a worker that was to end by itself did not within {limit:?}");

@@ -1,10 +1,8 @@
 //! Telling the SDK that a container image stands for.
 
 use dataflume_proto::pipeline::Environment;
+use dataflume_proto::sdk_base;
 use dataflume_proto::urn::roles;
-
-/// SDKs declare the image that theirs is based on, even where a custom one is used.
-const SDK_BASE: &str = "beam:version:sdk_base:";
 
 /// The language of an SDK harness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,10 +24,11 @@ pub(crate) struct Sdk {
 
 /// The SDK of an environment with the given image.
 pub(crate) fn sdk(image: &str, environment: &Environment) -> Option<Sdk> {
+    // SDKs declare the image that theirs is based on, even where a custom one is used.
     let base = environment
         .capabilities
         .iter()
-        .find_map(|capability| capability.strip_prefix(SDK_BASE))
+        .find_map(|capability| capability.strip_prefix(sdk_base::ANY))
         .and_then(from_image);
     // The base is Beam's own name, the image may be anything.
     let named = base.or_else(|| from_image(image));

@@ -1,0 +1,8 @@
+//! How the capability of an environment begins that names its SDK.
+
+/// Whatever the SDK.
+pub const ANY: &str = "beam:version:sdk_base:";
+/// The Go SDK.
+pub const GO: &str = "beam:version:sdk_base:go:";
+/// The Python SDK.
+pub const PYTHON: &str = "beam:version:sdk_base:apache/beam_python";
