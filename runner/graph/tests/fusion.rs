@@ -6,7 +6,11 @@ use common::builder::Builder;
 use dataflume_graph::TranslateOptions;
 use dataflume_graph::plan::{Plan, StageKind};
 use dataflume_model::coder::Coder;
-use dataflume_proto::pipeline::{TestStreamPayload, is_bounded, output_time};
+use dataflume_proto::pipeline::accumulation_mode::Enum as Mode;
+use dataflume_proto::pipeline::closing_behavior::Enum as Closing;
+use dataflume_proto::pipeline::on_time_behavior::Enum as OnTime;
+use dataflume_proto::pipeline::trigger::Trigger as Kind;
+use dataflume_proto::pipeline::{self, TestStreamPayload, is_bounded, output_time, trigger};
 use dataflume_proto::urn::{composites, primitives, standard_coders};
 use expect_test::{Expect, expect};
 use prost::Message;
@@ -231,9 +235,9 @@ fn state_time_order_and_stable_input_start_stages() {
     );
 }
 
-fn event_time() -> dataflume_proto::pipeline::TimerFamilySpec {
-    let mut spec = dataflume_proto::pipeline::TimerFamilySpec::default();
-    spec.set_time_domain(dataflume_proto::pipeline::time_domain::Enum::EventTime);
+fn event_time() -> pipeline::TimerFamilySpec {
+    let mut spec = pipeline::TimerFamilySpec::default();
+    spec.set_time_domain(pipeline::time_domain::Enum::EventTime);
     spec
 }
 
@@ -376,6 +380,40 @@ fn a_combiner_that_holds_the_earliest_timestamp_sees_each_element_of_unbounded_i
         pcollection.set_is_bounded(is_bounded::Enum::Unbounded);
     }
     assert!(!stages(&b.plan()).contains("Precombine"));
+}
+
+#[test]
+fn a_combiner_that_may_get_empty_panes_combines_at_once() {
+    let is_lifted = |accumulation, closing, on_time, lateness, trigger: Kind| {
+        let mut b = Builder::new();
+        b.impulse("start");
+        b.par_do("key", &["start"], "kv");
+        b.combine("sum", "key");
+        for strategy in b.components().windowing_strategies.values_mut() {
+            strategy.set_accumulation_mode(accumulation);
+            strategy.set_closing_behavior(closing);
+            strategy.set_on_time_behavior(on_time);
+            strategy.allowed_lateness = lateness;
+            strategy.trigger = Some(pipeline::Trigger {
+                trigger: Some(trigger.clone()),
+            });
+        }
+        stages(&b.plan()).contains("Precombine")
+    };
+    let early = || Kind::AfterProcessingTime(trigger::AfterProcessingTime::default());
+    let default = || Kind::Default(trigger::Default::default());
+    let at_the_end = || Kind::AfterEndOfWindow(Box::default());
+    let (discards, keeps) = (Mode::Discarding, Mode::Accumulating);
+    let (if_any, closes) = (Closing::EmitIfNonempty, Closing::EmitAlways);
+    let (always, never_empty) = (OnTime::FireAlways, OnTime::FireIfNonempty);
+    assert!(!is_lifted(discards, if_any, always, 0, early()));
+    assert!(is_lifted(discards, if_any, never_empty, 0, early()));
+    assert!(!is_lifted(discards, closes, never_empty, 0, early()));
+    assert!(is_lifted(keeps, if_any, always, 0, early()));
+    assert!(is_lifted(discards, if_any, always, 1, default()));
+    assert!(is_lifted(discards, if_any, always, 1, at_the_end()));
+    assert!(is_lifted(discards, closes, always, 0, default()));
+    assert!(!is_lifted(discards, closes, always, 1, default()));
 }
 
 #[test]

@@ -3,14 +3,18 @@
 
 use std::collections::BTreeMap;
 
-use dataflume_proto::pipeline::{self, output_time, trigger};
+use dataflume_proto::pipeline::{
+    self, WindowingStrategy, accumulation_mode, closing_behavior, on_time_behavior, output_time,
+    trigger,
+};
 use dataflume_proto::urn::{combine_components as parts, primitives};
 
 use crate::components::Components;
 use crate::node::{Node, NodeKind};
 
 /// Whether the composite has all it takes, and neither its trigger counts elements nor what it holds depends on each: they
-/// would no longer be seen one by one.
+/// would no longer be seen one by one. Nor may a pane be empty: the accumulator of nothing is one that an SDK's coder may not know
+/// (Java's `Latest`). Combined at once, it never leaves its CombineFn.
 pub(crate) fn can_lift(node: &Node, components: &Components) -> bool {
     let (Some(input), 1, 1) = (
         node.inputs.values().next(),
@@ -37,6 +41,7 @@ pub(crate) fn can_lift(node: &Node, components: &Components) -> bool {
             .key_value(components.coder_id(input))
             .is_some()
         && trigger.is_none_or(may_see_accumulators)
+        && !strategy.is_some_and(may_give_empty_panes)
         && (components.is_bounded(input) || !looks_at_timestamps)
 }
 
@@ -59,6 +64,29 @@ fn may_see_accumulators(trigger: &pipeline::Trigger) -> bool {
         // These may have to fire at every single element, or at a number of them.
         Some(Kind::Always(_) | Kind::ElementCount(_)) => false,
         Some(Kind::AfterAll(_) | Kind::AfterEach(_) | Kind::OrFinally(_)) => false,
+    }
+}
+
+/// Whether nothing may have come since the pane before, which took all there was.
+fn may_give_empty_panes(strategy: &WindowingStrategy) -> bool {
+    let keeps = strategy.accumulation_mode() == accumulation_mode::Enum::Accumulating;
+    let closes = strategy.closing_behavior() == closing_behavior::Enum::EmitAlways;
+    let on_time = strategy.on_time_behavior() != on_time_behavior::Enum::FireIfNonempty;
+    let early = strategy.trigger.as_ref().is_some_and(may_fire_early);
+    // What the watermark closes at once has a pane that is both the first and the last.
+    let late = strategy.allowed_lateness > 0;
+    !keeps && ((closes && (early || late)) || (on_time && early))
+}
+
+/// Of the triggers that may see accumulators.
+fn may_fire_early(trigger: &pipeline::Trigger) -> bool {
+    use trigger::Trigger as Kind;
+    match &trigger.trigger {
+        None | Some(Kind::Default(_) | Kind::Never(_)) => false,
+        Some(Kind::AfterEndOfWindow(of)) => of.early_firings.is_some(),
+        Some(Kind::Repeat(of)) => of.subtrigger.as_deref().is_some_and(may_fire_early),
+        Some(Kind::AfterAny(of)) => of.subtriggers.iter().any(may_fire_early),
+        Some(_) => true,
     }
 }
 
