@@ -42,6 +42,12 @@ fn tears_down(pipeline: Pipeline, emulator: &Emulator, environment: &Environment
     emulator.check_nothing_left()
 }
 
+fn a_worker_made_by_us_tears_down(emulator: Emulator) -> Result<()> {
+    let pipeline = Pipeline::of_tests("torn_down")?;
+    tears_down(pipeline, &emulator, &Environment::DefaultImage)?;
+    emulator.stop()
+}
+
 #[test]
 fn a_warm_worker_tears_down() -> Result<()> {
     let emulator = Emulator::start();
@@ -51,12 +57,7 @@ fn a_warm_worker_tears_down() -> Result<()> {
         "no interpreter waits\n{}",
         emulator.log()
     );
-    tears_down(
-        Pipeline::of_tests("torn_down")?,
-        &emulator,
-        &Environment::DefaultImage,
-    )?;
-    emulator.stop()
+    a_worker_made_by_us_tears_down(emulator)
 }
 
 #[test]
@@ -65,12 +66,7 @@ fn a_worker_from_scratch_tears_down() -> Result<()> {
         arguments: &["--warm-python-workers", "0"],
         ..EmulatorOptions::default()
     })?;
-    tears_down(
-        Pipeline::of_tests("torn_down")?,
-        &emulator,
-        &Environment::DefaultImage,
-    )?;
-    emulator.stop()
+    a_worker_made_by_us_tears_down(emulator)
 }
 
 #[test]
