@@ -22,8 +22,8 @@ def normal(seen):
   timestamp -= timestamp % 1000
   if timestamp == END_OF_GLOBAL_WINDOW - 1000:
     timestamp = END_OF_GLOBAL_WINDOW
-  if start == END_OF_GLOBAL_WINDOW - 1000:
-    start, end = start + 1000, end + 1000
+  if start in (END_OF_GLOBAL_WINDOW - 1000, END_OF_GLOBAL_WINDOW):
+    start, end, timestamp = at_end_of_time(end, timestamp)
   # Windows that begin before all time are cut when they are encoded.
   if start is not None:
     start = max(start, EARLIEST)
@@ -31,6 +31,15 @@ def normal(seen):
   if timestamp == end and end < 0:
     timestamp -= 1000
   return (element, timestamp, start, end, *rest)
+
+
+def at_end_of_time(end, timestamp):
+  """The start, end and timestamp of a session of elements that are at either of the two ends of the global window."""
+  short = (END_OF_GLOBAL_WINDOW - end) % 1_000_000
+  if short == 1000:
+    timestamp += 1000 if timestamp == end - 1000 else 0
+    end += 1000
+  return END_OF_GLOBAL_WINDOW, end, timestamp
 
 
 def failed(result):

@@ -216,7 +216,7 @@ impl<'a> Walk<'a> {
             })
     }
 
-    fn is_lifted(&self, id: &str, transform: &PTransform) -> bool {
+    fn is_lifted(&mut self, id: &str, transform: &PTransform) -> bool {
         let node = Node::new(id, transform, NodeKind::Sdk);
         (self.options.lift_combiners || transform.subtransforms.is_empty())
             && combine::can_lift(&node, self.components)

@@ -403,6 +403,13 @@ fn a_combiner_that_may_get_empty_panes_combines_at_once() {
     let early = || Kind::AfterProcessingTime(trigger::AfterProcessingTime::default());
     let default = || Kind::Default(trigger::Default::default());
     let at_the_end = || Kind::AfterEndOfWindow(Box::default());
+    // As SDKs say that there is none.
+    let no_early_firings = || {
+        Kind::AfterEndOfWindow(Box::new(trigger::AfterEndOfWindow {
+            early_firings: Some(Box::default()),
+            late_firings: None,
+        }))
+    };
     let (discards, keeps) = (Mode::Discarding, Mode::Accumulating);
     let (if_any, closes) = (Closing::EmitIfNonempty, Closing::EmitAlways);
     let (always, never_empty) = (OnTime::FireAlways, OnTime::FireIfNonempty);
@@ -412,6 +419,7 @@ fn a_combiner_that_may_get_empty_panes_combines_at_once() {
     assert!(is_lifted(keeps, if_any, always, 0, early()));
     assert!(is_lifted(discards, if_any, always, 1, default()));
     assert!(is_lifted(discards, if_any, always, 1, at_the_end()));
+    assert!(is_lifted(discards, if_any, always, 1, no_early_firings()));
     assert!(is_lifted(discards, closes, always, 0, default()));
     assert!(!is_lifted(discards, closes, always, 1, default()));
 }

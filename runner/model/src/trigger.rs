@@ -58,6 +58,25 @@ impl Trigger {
             }
         }
     }
+
+    /// Whether it may fire before the watermark passes the end of the window.
+    pub fn may_fire_early(&self) -> bool {
+        match self {
+            Self::Default | Self::Never => false,
+            Self::AfterProcessingTime(_)
+            | Self::AfterSynchronizedProcessingTime
+            | Self::ElementCount(_)
+            | Self::Always => true,
+            Self::AfterEndOfWindow { early, .. } => {
+                early.as_deref().is_some_and(Self::may_fire_early)
+            }
+            Self::Repeat(repeated) => repeated.may_fire_early(),
+            Self::AfterEach(steps) => steps.first().is_some_and(Self::may_fire_early),
+            Self::AfterAll(all) => all.iter().all(Self::may_fire_early),
+            Self::AfterAny(any) => any.iter().any(Self::may_fire_early),
+            Self::OrFinally { main, finally } => main.may_fire_early() || finally.may_fire_early(),
+        }
+    }
 }
 
 /// A step from the arrival of an element to the processing time at which a trigger fires.
@@ -82,31 +101,42 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_fires_at_the_end_of_a_window() {
+    fn what_fires_at_the_end_of_a_window_and_before_it() {
         let count = Trigger::ElementCount(1);
-        let end = Trigger::AfterEndOfWindow {
-            early: None,
-            late: None,
+        let ends = |early: Option<&Trigger>| Trigger::AfterEndOfWindow {
+            early: early.cloned().map(Box::new),
+            late: Some(Box::new(Trigger::Always)),
         };
+        let end = ends(None);
         let both = vec![count.clone(), end.clone()];
+        let reversed = vec![end.clone(), count.clone()];
         let repeat = |trigger: &Trigger| Trigger::Repeat(Box::new(trigger.clone()));
         let finally = |main: &Trigger, finally: &Trigger| Trigger::OrFinally {
             main: Box::new(main.clone()),
             finally: Box::new(finally.clone()),
         };
-        for (trigger, expected) in [
-            (Trigger::Default, true),
-            (Trigger::Never, false),
-            (repeat(&count), false),
-            (repeat(&end), true),
-            (Trigger::AfterAll(both.clone()), false),
-            (Trigger::AfterAny(both.clone()), true),
-            (Trigger::AfterEach(both.clone()), false),
-            (Trigger::AfterEach(vec![end.clone(), count.clone()]), true),
-            (finally(&count, &end), true),
-            (finally(&count, &count), false),
+        for (trigger, at_end, early) in [
+            (Trigger::Default, true, false),
+            (Trigger::Never, false, false),
+            (Trigger::Always, true, true),
+            (Trigger::AfterProcessingTime(Vec::new()), false, true),
+            (end.clone(), true, false),
+            (ends(Some(&count)), true, true),
+            (ends(Some(&Trigger::Never)), true, false),
+            (repeat(&count), false, true),
+            (repeat(&end), true, false),
+            (Trigger::AfterAll(both.clone()), false, false),
+            (Trigger::AfterAll(vec![count.clone()]), false, true),
+            (Trigger::AfterAny(both.clone()), true, true),
+            (Trigger::AfterEach(both), false, true),
+            (Trigger::AfterEach(reversed), true, false),
+            (finally(&end, &count), true, true),
+            (finally(&count, &end), true, true),
+            (finally(&count, &count), false, true),
+            (finally(&end, &end), true, false),
         ] {
-            assert_eq!(trigger.fires_at_end_of_window(), expected, "{trigger:?}");
+            assert_eq!(trigger.fires_at_end_of_window(), at_end, "{trigger:?}");
+            assert_eq!(trigger.may_fire_early(), early, "{trigger:?}");
         }
     }
 }

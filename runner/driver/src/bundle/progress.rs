@@ -54,6 +54,7 @@ impl Live {
                 true => self.left(&infos, started.elapsed()).await,
                 false => None,
             };
+            tracing::trace!(bundle = ?self.bundle.id, elapsed = ?started.elapsed(), ?left, done = elements_done(&infos), "progress");
             context.metrics.progress(self.bundle.id, infos);
             match left {
                 Some(left) if left > *NEAR.end() => wait = wait.min(left - NEAR_ENOUGH),

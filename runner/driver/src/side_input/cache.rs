@@ -7,7 +7,7 @@
 use dataflume_graph::plan::{Plan, SideInput, Stage};
 use dataflume_proto::fn_execution::process_bundle_request::{CacheToken, cache_token};
 
-use super::fires_early;
+use super::may_show_early;
 
 /// A side input that stays as it is has one token, which is never taken back.
 const TOKEN: &[u8] = b"as it stays";
@@ -19,7 +19,7 @@ pub(super) fn tokens(plan: &Plan, stage: &Stage) -> Vec<CacheToken> {
 
 fn stays(plan: &Plan, side: &SideInput) -> bool {
     let mut pcollections = side.pcollections.iter().map(|id| plan.pcollection(*id));
-    pcollections.all(|each| each.bounded && !fires_early(&each.windowing.trigger))
+    pcollections.all(|each| each.bounded && !may_show_early(&each.windowing.trigger))
 }
 
 fn token(side: &SideInput) -> CacheToken {

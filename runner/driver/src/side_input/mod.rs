@@ -71,7 +71,7 @@ impl FeedRule {
         let PCollection {
             windowing, bounded, ..
         } = plan.pcollection(id);
-        let early = fires_early(&windowing.trigger);
+        let early = may_show_early(&windowing.trigger);
         let by_key = |side: &&SideInput| side.access_pattern == AccessPattern::Multimap;
         vec![Self {
             pcollection: id,
@@ -95,12 +95,10 @@ impl FeedRule {
     }
 }
 
-/// Whether a trigger may fire before the end of the window.
-fn fires_early(trigger: &Trigger) -> bool {
-    !matches!(
-        trigger,
-        Trigger::Default | Trigger::Never | Trigger::AfterEndOfWindow { early: None, .. }
-    )
+/// Whether a window may have something to show before the watermark says that it has: not at its end, nor when it expires.
+fn may_show_early(trigger: &Trigger) -> bool {
+    let may_be_late = !trigger.fires_at_end_of_window() && *trigger != Trigger::Never;
+    trigger.may_fire_early() || may_be_late
 }
 
 /// What one bundle adds to a side input.

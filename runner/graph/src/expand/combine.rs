@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use dataflume_proto::pipeline::{
-    self, WindowingStrategy, accumulation_mode, closing_behavior, on_time_behavior, output_time,
-    trigger,
+use dataflume_model::trigger::Trigger;
+use dataflume_model::window::{
+    AccumulationMode, ClosingBehavior, OnTimeBehavior, OutputTime, WindowingStrategy,
 };
 use dataflume_proto::urn::{combine_components as parts, primitives};
 
@@ -15,7 +15,7 @@ use crate::node::{Node, NodeKind};
 /// Whether the composite has all it takes, and neither its trigger counts elements nor what it holds depends on each: they
 /// would no longer be seen one by one. Nor may a pane be empty: the accumulator of nothing is one that an SDK's coder may not know
 /// (Java's `Latest`). Combined at once, it never leaves its CombineFn.
-pub(crate) fn can_lift(node: &Node, components: &Components) -> bool {
+pub(crate) fn can_lift(node: &Node, components: &mut Components) -> bool {
     let (Some(input), 1, 1) = (
         node.inputs.values().next(),
         node.inputs.len(),
@@ -26,11 +26,9 @@ pub(crate) fn can_lift(node: &Node, components: &Components) -> bool {
     let Some(payload) = node.combine() else {
         return false;
     };
-    let strategy = components.strategies.get(components.strategy_id(input));
-    let trigger = strategy.and_then(|strategy| strategy.trigger.as_ref());
+    let windowing = components.windowing(input);
     // An accumulator with the timestamp of an element that the watermark has passed could not hold it at that of another.
-    let looks_at_timestamps = strategy
-        .is_some_and(|strategy| strategy.output_time() == output_time::Enum::EarliestInPane);
+    let looks_at_timestamps = windowing.output_time == OutputTime::EarliestInPane;
     !node.environment.is_empty()
         && !components
             .coders
@@ -40,54 +38,38 @@ pub(crate) fn can_lift(node: &Node, components: &Components) -> bool {
             .coders
             .key_value(components.coder_id(input))
             .is_some()
-        && trigger.is_none_or(may_see_accumulators)
-        && !strategy.is_some_and(may_give_empty_panes)
+        && may_see_accumulators(&windowing.trigger)
+        && !may_give_empty_panes(&windowing)
         && (components.is_bounded(input) || !looks_at_timestamps)
 }
 
-fn may_see_accumulators(trigger: &pipeline::Trigger) -> bool {
-    use trigger::Trigger as Kind;
-    match &trigger.trigger {
-        None
-        | Some(
-            Kind::Default(_)
-            | Kind::Never(_)
-            | Kind::AfterProcessingTime(_)
-            | Kind::AfterSynchronizedProcessingTime(_),
-        ) => true,
-        Some(Kind::AfterEndOfWindow(of)) => {
-            let firings = [of.early_firings.as_deref(), of.late_firings.as_deref()];
-            firings.into_iter().flatten().all(may_see_accumulators)
+fn may_see_accumulators(trigger: &Trigger) -> bool {
+    match trigger {
+        Trigger::Default
+        | Trigger::Never
+        | Trigger::AfterProcessingTime(_)
+        | Trigger::AfterSynchronizedProcessingTime => true,
+        Trigger::AfterEndOfWindow { early, late } => {
+            let mut firings = [early, late].into_iter().flatten();
+            firings.all(|trigger| may_see_accumulators(trigger))
         }
-        Some(Kind::AfterAny(of)) => of.subtriggers.iter().all(may_see_accumulators),
-        Some(Kind::Repeat(of)) => of.subtrigger.as_deref().is_none_or(may_see_accumulators),
+        Trigger::AfterAny(any) => any.iter().all(may_see_accumulators),
+        Trigger::Repeat(repeated) => may_see_accumulators(repeated),
         // These may have to fire at every single element, or at a number of them.
-        Some(Kind::Always(_) | Kind::ElementCount(_)) => false,
-        Some(Kind::AfterAll(_) | Kind::AfterEach(_) | Kind::OrFinally(_)) => false,
+        Trigger::Always | Trigger::ElementCount(_) => false,
+        Trigger::AfterAll(_) | Trigger::AfterEach(_) | Trigger::OrFinally { .. } => false,
     }
 }
 
 /// Whether nothing may have come since the pane before, which took all there was.
-fn may_give_empty_panes(strategy: &WindowingStrategy) -> bool {
-    let keeps = strategy.accumulation_mode() == accumulation_mode::Enum::Accumulating;
-    let closes = strategy.closing_behavior() == closing_behavior::Enum::EmitAlways;
-    let on_time = strategy.on_time_behavior() != on_time_behavior::Enum::FireIfNonempty;
-    let early = strategy.trigger.as_ref().is_some_and(may_fire_early);
+fn may_give_empty_panes(windowing: &WindowingStrategy) -> bool {
+    let keeps = windowing.accumulation == AccumulationMode::Accumulating;
+    let closes = windowing.closing == ClosingBehavior::EmitAlways;
+    let on_time = windowing.on_time == OnTimeBehavior::FireAlways;
+    let early = windowing.trigger.may_fire_early();
     // What the watermark closes at once has a pane that is both the first and the last.
-    let late = strategy.allowed_lateness > 0;
+    let late = windowing.allowed_lateness_ms > 0;
     !keeps && ((closes && (early || late)) || (on_time && early))
-}
-
-/// Of the triggers that may see accumulators.
-fn may_fire_early(trigger: &pipeline::Trigger) -> bool {
-    use trigger::Trigger as Kind;
-    match &trigger.trigger {
-        None | Some(Kind::Default(_) | Kind::Never(_)) => false,
-        Some(Kind::AfterEndOfWindow(of)) => of.early_firings.is_some(),
-        Some(Kind::Repeat(of)) => of.subtrigger.as_deref().is_some_and(may_fire_early),
-        Some(Kind::AfterAny(of)) => of.subtriggers.iter().any(may_fire_early),
-        Some(_) => true,
-    }
 }
 
 /// Precombine, group, merge accumulators, extract outputs. [`can_lift`] must hold.
