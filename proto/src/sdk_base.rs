@@ -6,3 +6,5 @@ pub const ANY: &str = "beam:version:sdk_base:";
 pub const GO: &str = "beam:version:sdk_base:go:";
 /// The Python SDK.
 pub const PYTHON: &str = "beam:version:sdk_base:apache/beam_python";
+/// The Java SDK.
+pub const JAVA: &str = "beam:version:sdk_base:apache/beam_java";

@@ -41,6 +41,19 @@ impl LogSink for TracingSink {
     }
 }
 
+/// What harnesses say when they have torn down, and what the name of the place ends with where they do: Java's class, Python's
+/// file. Java's ends its log up to a second later, Python's a hundredth.
+const LAST_WORDS: [(&str, &str); 2] = [
+    (
+        "org.apache.beam.fn.harness.FnHarness",
+        "Shutting SDK harness down.",
+    ),
+    (
+        "/apache_beam/runners/worker/sdk_worker.py",
+        "Done consuming work.",
+    ),
+];
+
 /// `BeamFnLogging` over the registry.
 pub(crate) struct LoggingService {
     pub(crate) registry: Arc<Registry>,
@@ -65,7 +78,13 @@ impl BeamFnLogging for LoggingService {
             let _open: mpsc::Sender<Result<LogControl, Status>> = open;
             loop {
                 match entries.message().await {
-                    Ok(Some(list)) => worker.log.log(&worker.id, list.log_entries),
+                    Ok(Some(list)) => {
+                        let has_left = list.log_entries.iter().any(says_that_it_has_left);
+                        worker.log.log(&worker.id, list.log_entries);
+                        if has_left {
+                            worker.said_all.cancel();
+                        }
+                    }
                     Ok(None) => break,
                     Err(status) => {
                         debug!(worker_id = worker.id, %status, "logging stream ended");
@@ -77,4 +96,15 @@ impl BeamFnLogging for LoggingService {
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(control))))
     }
+}
+
+fn says_that_it_has_left(entry: &LogEntry) -> bool {
+    // Python's names the line too.
+    let (place, _line) = entry
+        .log_location
+        .split_once(':')
+        .unwrap_or((&entry.log_location, ""));
+    LAST_WORDS
+        .iter()
+        .any(|(said_in, words)| place.ends_with(said_in) && entry.message == *words)
 }

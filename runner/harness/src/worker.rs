@@ -231,7 +231,8 @@ impl Worker {
     }
 
     /// Resolves when a worker that was told to end has nothing left to do but to end its process: when it has ended its
-    /// logging stream, which SDKs do last of all, behind the teardown of their DoFns. Not every worker opens one.
+    /// logging stream, which SDKs do last of all, behind the teardown of their DoFns, or has said there that this is over. Not
+    /// every worker opens one.
     pub async fn has_left(&self) {
         self.guard.state.closed.cancelled().await;
         self.guard.state.said_all.cancelled().await;

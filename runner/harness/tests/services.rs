@@ -4,6 +4,7 @@
 mod common;
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -252,6 +253,43 @@ async fn a_worker_that_was_let_go_has_left_when_it_has_ended_its_logging() {
     drop(entries);
     step("the worker's leaving", left).await;
     drop(logging);
+}
+
+#[tokio::test]
+async fn a_worker_has_left_when_its_harness_says_so() {
+    let java = "org.apache.beam.fn.harness.FnHarness";
+    let python = "/lib/site-packages/apache_beam/runners/worker/sdk_worker.py:300";
+    for (harness, words) in [
+        (java, "Shutting SDK harness down."),
+        (python, "Done consuming work."),
+    ] {
+        let server = TestServer::start().await;
+        let (worker, sdk) = server.worker("w").await;
+        let (entries, stream) = mpsc::channel(1);
+        let _logging = BeamFnLoggingClient::new(sdk.sdk.channel.clone())
+            .logging(sdk.sdk.request(ReceiverStream::new(stream)))
+            .await
+            .unwrap();
+        let say = async |log_location: &str, message: &str| {
+            let entry = LogEntry {
+                log_location: log_location.to_owned(),
+                message: message.to_owned(),
+                ..Default::default()
+            };
+            let log_entries = vec![entry];
+            entries.send(log_entry::List { log_entries }).await.unwrap();
+        };
+        worker.shutdown("the job is done");
+        let left = worker.has_left();
+        tokio::pin!(left);
+        say("/home/me/pipeline.py:12", words).await;
+        say(harness, "Control stream ended.").await;
+        tokio::time::timeout(Duration::from_millis(50), &mut left)
+            .await
+            .expect_err("it still tears down");
+        say(harness, words).await;
+        step("the worker's leaving", left).await;
+    }
 }
 
 #[tokio::test]

@@ -16,12 +16,15 @@ use super::launch::{Launch, Sink};
 use super::run::Report;
 use super::usage::Meter;
 use super::{Importance, JobListener, JobSpec};
-use crate::sdk::is_go;
+use crate::sdk::{is_go, is_java};
 
 /// How long a worker whose connection broke is given to say why, by ending.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long a worker that has done all its work is given to tear down what it set up, and to end by itself.
 const TEARDOWN: Duration = Duration::from_secs(10);
+/// How long a job waits for a worker of Java's whose process's end can't be seen. Where it logs elsewhere, as it may in LOOPBACK, its
+/// log ends up to a second after its teardown, because it looks once a second whether that is to end.
+const JAVA_TEARDOWN: Duration = Duration::from_millis(100);
 /// How long a worker that nothing is seen of is given for the same.
 const UNSEEN_TEARDOWN: Duration = Duration::from_secs(1);
 
@@ -65,6 +68,8 @@ enum Left {
     Leaving,
     /// Its process has nothing left to do, and has yet to be ended.
     Idle,
+    /// It may tear down still, and will end its log.
+    Heard,
     /// It tears down, and neither its end nor its process's can be seen: one of a pool of the user's that sends no log.
     Unseen,
 }
@@ -245,14 +250,21 @@ impl Context {
             }
         };
         let (ended, left) = self
-            .serve(worker, environment, handle, started.as_mut(), stopped)
+            .serve(
+                worker,
+                environment,
+                handle.clone(),
+                started.as_mut(),
+                stopped,
+            )
             .await;
         match left {
             Left::Behind => started.stop().await,
-            Left::Leaving | Left::Idle | Left::Unseen => {
+            Left::Leaving | Left::Idle | Left::Heard | Left::Unseen => {
                 self.leaving.spawn(async move {
                     match left {
                         Left::Leaving => started.finish(TEARDOWN).await,
+                        Left::Heard => end_of_log(&handle).await,
                         Left::Unseen => tokio::time::sleep(UNSEEN_TEARDOWN).await,
                         Left::Behind | Left::Idle => {}
                     }
@@ -301,9 +313,12 @@ impl Context {
                 let reason = "it is not needed any more";
                 handle.shutdown(reason);
                 let proto = &self.spec.plan.environments[environment.index()].proto;
-                if ending == Ok(Ending::InPeace) {
-                    left = take_leave(proto, &handle, started).await;
-                }
+                left = match ending {
+                    Ok(Ending::InPeace) => take_leave(proto, &handle, started).await,
+                    // What its service does when it is told so can't be seen either.
+                    _ if !started.end_is_seen() => Left::Idle,
+                    _ => Left::Behind,
+                };
                 gone(reason)
             }
         };
@@ -321,17 +336,26 @@ async fn take_leave(proto: &Environment, handle: &Worker, started: &mut dyn Star
             () = started.finish(TEARDOWN) => Left::Behind,
             () = handle.has_left() => Left::Leaving,
         }
-    } else if handle.logs() {
-        if tokio::time::timeout(TEARDOWN, handle.has_left())
-            .await
-            .is_err()
-        {
-            let worker = handle.id();
-            debug!("{worker} was not seen to leave within {TEARDOWN:?}");
-        }
-        Left::Idle
-    } else {
+    } else if !handle.logs() {
         Left::Unseen
+    } else if is_java(proto) {
+        match tokio::time::timeout(JAVA_TEARDOWN, handle.has_left()).await {
+            Ok(()) => Left::Idle,
+            Err(_) => Left::Heard,
+        }
+    } else {
+        end_of_log(handle).await;
+        Left::Idle
+    }
+}
+
+async fn end_of_log(handle: &Worker) {
+    if tokio::time::timeout(TEARDOWN, handle.has_left())
+        .await
+        .is_err()
+    {
+        let worker = handle.id();
+        debug!("{worker} was not seen to leave within {TEARDOWN:?}");
     }
 }
 
