@@ -221,8 +221,6 @@ pub struct Fraction(pub u16);
 impl Fraction {
     /// Nothing: a checkpoint.
     pub const ZERO: Self = Self(0);
-    /// One twentieth.
-    pub const TWENTIETH: Self = Self(50);
     /// One eighth.
     pub const EIGHTH: Self = Self(125);
     /// One half.

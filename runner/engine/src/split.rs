@@ -149,8 +149,8 @@ impl Engine {
     }
 
     /// The rest of a long bundle becomes a bundle of its own, where long bundles are slow to end or it isn't known yet: while the long one
-    /// winds up, its worker processes that rest, in a bundle that is soon over because it is short. The long one keeps a little of it:
-    /// Python's bounded sources refuse to end at the record that they are at.
+    /// winds up, its worker processes that rest, in a bundle that is soon over because it is short. Bounded sources
+    /// refuse to end at the record that they are at; asked to end a little later, the word count gained nothing.
     pub(crate) fn end_in_two(&mut self, id: BundleId) {
         let Some(running) = self.bundles.get(&id) else {
             return;
@@ -162,7 +162,7 @@ impl Engine {
         {
             return;
         }
-        self.ask_to_split(id, Fraction::TWENTIETH, false);
+        self.ask_to_split(id, Fraction::ZERO, false);
     }
 
     fn ask_to_split(&mut self, bundle: BundleId, kept: Fraction, only_if_under_way: bool) {
