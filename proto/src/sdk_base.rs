@@ -8,3 +8,9 @@ pub const GO: &str = "beam:version:sdk_base:go:";
 pub const PYTHON: &str = "beam:version:sdk_base:apache/beam_python";
 /// The Java SDK.
 pub const JAVA: &str = "beam:version:sdk_base:apache/beam_java";
+
+/// Whether an environment's capabilities name this SDK.
+pub fn is_named(capabilities: &[String], sdk: &str) -> bool {
+    let mut capabilities = capabilities.iter();
+    capabilities.any(|capability| capability.starts_with(sdk))
+}

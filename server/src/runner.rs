@@ -280,11 +280,7 @@ fn pool_context(instance: &Arc<Instance>, job_id: String, options: &RunnerOption
 fn slots(plan: &Plan, environment: &Environment, wishes: WorkerWishes) -> u32 {
     const STREAMING_SLOTS: u32 = 4;
     const MAX_THREADS: u32 = 64;
-    let python = environment
-        .proto
-        .capabilities
-        .iter()
-        .any(|urn| urn.starts_with(sdk_base::PYTHON));
+    let python = sdk_base::is_named(&environment.proto.capabilities, sdk_base::PYTHON);
     let bounded = plan
         .pcollections
         .iter()

@@ -209,11 +209,7 @@ impl<'a> Walk<'a> {
         let environments = self.pipeline.components.as_ref().map(|c| &c.environments);
         environments
             .and_then(|environments| environments.get(&transform.environment_id))
-            .is_some_and(|it| {
-                it.capabilities
-                    .iter()
-                    .any(|urn| urn.starts_with(sdk_base::PYTHON))
-            })
+            .is_some_and(|it| sdk_base::is_named(&it.capabilities, sdk_base::PYTHON))
     }
 
     fn is_lifted(&mut self, id: &str, transform: &PTransform) -> bool {

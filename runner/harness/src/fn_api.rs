@@ -154,10 +154,9 @@ impl FnApi {
                 .iter()
                 .any(|urn| urn == CONTROL_REQUEST_ELEMENTS_EMBEDDING),
             // Java's answers and asks all the same, TypeScript's knows no such instruction.
-            learns_descriptors: registration
-                .capabilities
+            learns_descriptors: [sdk_base::PYTHON, sdk_base::GO]
                 .iter()
-                .any(|urn| urn.starts_with(sdk_base::PYTHON) || urn.starts_with(sdk_base::GO)),
+                .any(|sdk| sdk_base::is_named(&registration.capabilities, sdk)),
             embed_limit_bytes: self.options.embed_limit_bytes,
             output_budget_bytes: self.options.output_budget_bytes,
         }));

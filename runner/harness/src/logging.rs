@@ -100,11 +100,8 @@ impl BeamFnLogging for LoggingService {
 
 fn says_that_it_has_left(entry: &LogEntry) -> bool {
     // Python's names the line too.
-    let (place, _line) = entry
-        .log_location
-        .split_once(':')
-        .unwrap_or((&entry.log_location, ""));
+    let place = entry.log_location.split(':').next().unwrap_or_default();
     LAST_WORDS
         .iter()
-        .any(|(said_in, words)| place.ends_with(said_in) && entry.message == *words)
+        .any(|(said_in, words)| entry.message == *words && place.ends_with(said_in))
 }

@@ -22,11 +22,11 @@ use crate::sdk::{is_go, is_java};
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long a worker that has done all its work is given to tear down what it set up, and to end by itself.
 const TEARDOWN: Duration = Duration::from_secs(10);
+/// How long a worker that nothing is seen of is given for the same.
+const UNSEEN_TEARDOWN: Duration = Duration::from_secs(1);
 /// How long a job waits for a worker of Java's whose process's end can't be seen. Where it logs elsewhere, as it may in LOOPBACK, its
 /// log ends up to a second after its teardown, because it looks once a second whether that is to end.
 const JAVA_TEARDOWN: Duration = Duration::from_millis(100);
-/// How long a worker that nothing is seen of is given for the same.
-const UNSEEN_TEARDOWN: Duration = Duration::from_secs(1);
 
 /// How a worker is ended that has not ended by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -349,6 +349,7 @@ async fn take_leave(proto: &Environment, handle: &Worker, started: &mut dyn Star
     }
 }
 
+/// Waits until a worker that was told to end has said all, but no longer than it has for its teardown.
 async fn end_of_log(handle: &Worker) {
     if tokio::time::timeout(TEARDOWN, handle.has_left())
         .await

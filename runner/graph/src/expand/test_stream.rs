@@ -91,9 +91,5 @@ fn is_pair(coder: &Coder) -> bool {
 
 fn is_go(components: &Components, environment: &str) -> bool {
     let environment = components.environments.get(environment);
-    environment.is_some_and(|it| {
-        it.capabilities
-            .iter()
-            .any(|urn| urn.starts_with(sdk_base::GO))
-    })
+    environment.is_some_and(|it| sdk_base::is_named(&it.capabilities, sdk_base::GO))
 }
