@@ -1,4 +1,4 @@
-//! What can be seen of a bundle while it runs.
+//! What metrics tell of bundles, while they run and when they have ended.
 
 use anyhow::{Result, ensure};
 use dataflume_tests::{Emulator, Environment, Pipeline};
@@ -7,6 +7,15 @@ use dataflume_tests::{Emulator, Environment, Pipeline};
 fn metrics_of_a_running_bundle_are_attempted_and_not_committed() -> Result<()> {
     let emulator = Emulator::start();
     let pipeline = Pipeline::of_tests("looked_at")?;
+    let ran = pipeline.run(emulator.endpoint(), &Environment::Loopback)?;
+    ensure!(ran.finished.success, "{}", ran.finished.output);
+    emulator.stop()
+}
+
+#[test]
+fn elements_that_go_from_stage_to_stage_are_counted_once() -> Result<()> {
+    let emulator = Emulator::start();
+    let pipeline = Pipeline::of_tests("counted")?;
     let ran = pipeline.run(emulator.endpoint(), &Environment::Loopback)?;
     ensure!(ran.finished.success, "{}", ran.finished.output);
     emulator.stop()

@@ -32,6 +32,7 @@ pub(crate) fn plan(
         components,
         read_elsewhere,
         ids: FxHashMap::default(),
+        counted: FxHashSet::default(),
         plan: Plan {
             stages: Vec::new(),
             pcollections: Vec::new(),
@@ -119,6 +120,8 @@ struct Builder<'a> {
     read_elsewhere: FxHashSet<String>,
     unbounded: FxHashSet<String>,
     ids: FxHashMap<String, PCollectionId>,
+    /// The PCollections whose elements are counted by a stage that is there already.
+    counted: FxHashSet<String>,
     plan: Plan,
 }
 
@@ -151,7 +154,9 @@ impl Builder<'_> {
             NodeKind::Identity | NodeKind::Flatten | NodeKind::Refused => StageKind::Identity,
             NodeKind::Sdk => {
                 let environment = self.environment(&head.environment);
-                let stage = descriptor::stage(id, environment, nodes, &outputs, self.components);
+                let mut stage =
+                    descriptor::stage(id, environment, nodes, &outputs, self.components);
+                stage.counted_elsewhere = self.count(head, nodes);
                 StageKind::Executable(Box::new(stage))
             }
         };
@@ -189,6 +194,15 @@ impl Builder<'_> {
             }
         }
         outputs
+    }
+
+    /// Notes what the stage's SDK counts. Gives back its main input if another stage counts that already.
+    fn count(&mut self, head: &Node, nodes: &[&Node]) -> Option<String> {
+        let input = head.main_input().map(|(_, input)| input.clone());
+        let elsewhere = input.filter(|input| !self.counted.insert(input.clone()));
+        let outputs = nodes.iter().flat_map(|node| node.outputs.values());
+        self.counted.extend(outputs.cloned());
+        elsewhere
     }
 
     fn read(&self, pcollection: &str) -> Vec<PCollectionId> {

@@ -171,6 +171,10 @@ pub struct ExecutableStage {
     pub requires_stable_input: bool,
     /// Some transform registers bundle finalizers.
     pub finalization: bool,
+    /// What it reads, as the descriptor calls it, where that is counted by another stage, too: by the one that writes
+    /// it, or by the first of those that read what the runner makes. An SDK's reports count both what a stage reads and
+    /// what it writes.
+    pub counted_elsewhere: Option<String>,
 }
 
 /// User state and timers of a stage's first transform.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use dataflume_engine::{Action, Bundle, BundleFailure, Executor, JobOutcome};
+use dataflume_graph::plan::StageKind;
 use dataflume_model::ids::BundleId;
 
 use super::Importance;
@@ -62,7 +63,11 @@ impl Run {
 
     pub(super) fn start_bundle(&mut self, bundle: Bundle) {
         self.watch.started(&bundle);
-        self.seen.metrics.begin(bundle.id);
+        let counted_elsewhere = match &self.context.plan.stage(bundle.stage).kind {
+            StageKind::Executable(stage) => stage.counted_elsewhere.clone(),
+            _ => None,
+        };
+        self.seen.metrics.begin(bundle.id, counted_elsewhere);
         let id = bundle.id;
         let context = self.context.clone();
         let reports = self.reports.clone();

@@ -65,6 +65,8 @@ struct Told {
     metrics: Metrics,
     /// It has ended: what was said while it ran is out of date.
     last: bool,
+    /// The PCollection that it reads, where another bundle counts its elements.
+    counted_elsewhere: Option<String>,
 }
 
 /// What metrics are told apart by.
@@ -76,9 +78,13 @@ struct Name {
 }
 
 impl JobMetrics {
-    /// A bundle is about to run.
-    pub fn begin(&self, bundle: BundleId) {
-        self.books().running.entry(bundle).or_default();
+    /// A bundle is about to run. What it says of the PCollection whose elements are counted elsewhere doesn't count.
+    pub fn begin(&self, bundle: BundleId, counted_elsewhere: Option<String>) {
+        let told = Told {
+            counted_elsewhere,
+            ..Told::default()
+        };
+        self.books().running.insert(bundle, told);
     }
 
     /// Takes a report on a running bundle. It may leave out what has not changed since the last. It may also come late: one on a
@@ -137,6 +143,9 @@ impl JobMetrics {
 impl Told {
     fn take(&mut self, bundle: BundleId, report: Vec<MonitoringInfo>) {
         for info in report {
+            if self.is_counted_elsewhere(&info) {
+                continue;
+            }
             let name = Name {
                 labels: info.labels.into_iter().collect(),
                 urn: info.urn,
@@ -151,6 +160,15 @@ impl Told {
                 }
             }
         }
+    }
+}
+
+impl Told {
+    fn is_counted_elsewhere(&self, info: &MonitoringInfo) -> bool {
+        use monitoring_info_specs::{ELEMENT_COUNT, SAMPLED_BYTE_SIZE};
+        matches!(info.urn.as_str(), ELEMENT_COUNT | SAMPLED_BYTE_SIZE)
+            && self.counted_elsewhere.is_some()
+            && info.labels.get("PCOLLECTION") == self.counted_elsewhere.as_ref()
     }
 }
 

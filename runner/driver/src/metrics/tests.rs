@@ -297,7 +297,7 @@ fn metrics_of_different_types_or_labels_are_different_metrics() {
 #[test]
 fn what_a_bundle_says_while_it_runs_is_seen_until_its_end() {
     let metrics = JobMetrics::default();
-    metrics.begin(BundleId(1));
+    metrics.begin(BundleId(1), None);
     let remaining = MonitoringInfo {
         urn: monitoring_info_specs::WORK_REMAINING.to_owned(),
         ..info("w", types::PROGRESS_TYPE, &[])
@@ -315,9 +315,31 @@ fn what_a_bundle_says_while_it_runs_is_seen_until_its_end() {
 }
 
 #[test]
+fn what_another_bundle_counts_does_not_count_again() {
+    let metrics = JobMetrics::default();
+    let of = |urn: &str, pcollection: &str| MonitoringInfo {
+        urn: urn.to_owned(),
+        labels: HashMap::from([("PCOLLECTION".to_owned(), pcollection.to_owned())]),
+        ..count("", 3)
+    };
+    let elements = |pcollection| of(monitoring_info_specs::ELEMENT_COUNT, pcollection);
+    metrics.begin(BundleId(1), None);
+    metrics.update(BundleId(1), vec![elements("read"), elements("written")]);
+    metrics.begin(BundleId(2), Some("written".to_owned()));
+    let user = of(monitoring_info_specs::USER_SUM_INT64, "written");
+    metrics.progress(BundleId(2), vec![elements("written")]);
+    metrics.update(
+        BundleId(2),
+        vec![elements("written"), elements("last"), user.clone()],
+    );
+    let counted = ["last", "read", "written"].map(elements);
+    assert_eq!(metrics.query().0, [counted.as_slice(), &[user]].concat());
+}
+
+#[test]
 fn what_a_failed_bundle_had_said_was_attempted() {
     let metrics = JobMetrics::default();
-    metrics.begin(BundleId(1));
+    metrics.begin(BundleId(1), None);
     metrics.progress(BundleId(1), vec![count("n", 3)]);
     metrics.discard(BundleId(1));
     assert_eq!(metrics.query(), (vec![count("n", 3)], vec![]));

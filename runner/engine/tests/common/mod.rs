@@ -163,5 +163,6 @@ fn executable() -> StageKind {
         requires_time_sorted_input: false,
         requires_stable_input: false,
         finalization: false,
+        counted_elsewhere: None,
     }))
 }

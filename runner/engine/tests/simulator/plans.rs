@@ -137,6 +137,7 @@ fn executable(
         requires_time_sorted_input: false,
         requires_stable_input: false,
         finalization: false,
+        counted_elsewhere: None,
     }))
 }
 

@@ -55,6 +55,7 @@ pub(crate) fn stage(
         requires_time_sorted_input: payloads().any(|payload| payload.requires_time_sorted_input),
         requires_stable_input: payloads().any(|payload| payload.requires_stable_input),
         finalization: payloads().any(|payload| payload.requests_finalization),
+        counted_elsewhere: None,
         descriptor,
     }
 }

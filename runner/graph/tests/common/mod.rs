@@ -4,3 +4,4 @@
 
 pub(crate) mod builder;
 pub(crate) mod check;
+pub(crate) mod stages;
