@@ -1,7 +1,7 @@
 //! What bundles have done so far, for who looks at a job's metrics while they run.
 
 use std::convert::Infallible;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::time::{Duration, Instant};
 
 use dataflume_harness::BundleHandle;
@@ -24,6 +24,11 @@ const LONG: Duration = Duration::from_millis(500);
 const NEAR: RangeInclusive<Duration> = Duration::from_millis(80)..=Duration::from_millis(500);
 /// What it is best to have left.
 const NEAR_ENOUGH: Duration = Duration::from_millis(300);
+
+/// How long a bundle is looked at to see how fast it is.
+const LOOK: Duration = Duration::from_millis(20);
+/// A bundle that has less than this left is not worth sharing.
+const WORTH_SHARING: Duration = Duration::from_millis(100);
 
 /// A harness that has ended its outputs and has not responded after this time takes a while. Python's waits for a thread of its own,
 /// for up to a fifth of a second the longer the bundle was.
@@ -77,6 +82,28 @@ impl Live {
         (done > 0.0).then(|| elapsed.mul_f64((elements as f64 / done - 1.0).clamp(0.0, 1e6)))
     }
 
+    /// How many elements the bundle has got through. None if it isn't running.
+    pub(super) async fn done(&self, context: &BundleContext) -> Option<f64> {
+        let handle = self.handle.get()?;
+        let infos = handle.progress().await.map(|told| told.monitoring_infos);
+        let infos = infos.unwrap_or_default();
+        let done = elements_done(&infos);
+        context.metrics.progress(self.bundle.id, infos);
+        Some(done)
+    }
+
+    /// Whether what is left of the bundle is too little to be shared: its elements are best processed together.
+    pub(super) async fn is_nearly_done(&self, context: &BundleContext) -> bool {
+        let looked = Instant::now();
+        let before = self.done(context).await;
+        tokio::time::sleep(LOOK).await;
+        let (Some(before), Some(done)) = (before, self.done(context).await) else {
+            return false;
+        };
+        let elements = self.input.lock().await.elements() as f64;
+        left_at(before..done, looked.elapsed(), elements).is_some_and(|left| left < WORTH_SHARING)
+    }
+
     /// Reports, for as long as this is polled, when the bundle has given all it gives and still has not ended.
     pub(super) async fn watch_end(
         &self,
@@ -89,6 +116,14 @@ impl Live {
         reports.send(Report::BundleWindsUp { bundle }).ok();
         std::future::pending().await
     }
+}
+
+/// How long the rest takes at the speed of just now, which need not be that of the whole time: a bundle may have waited for its code to
+/// be loaded. None if nothing has been done just now.
+fn left_at(just_now: Range<f64>, elapsed: Duration, elements: f64) -> Option<Duration> {
+    let done = just_now.end - just_now.start;
+    let left = (elements - just_now.end).max(0.0);
+    (done > 0.0).then(|| elapsed.mul_f64((left / done).min(1e6)))
 }
 
 /// How many elements of its input a bundle has got through. Of the one that it is at, if the SDK doesn't tell, it is taken to have done half.
@@ -142,6 +177,16 @@ mod tests {
             payload: cell.encode(),
             ..MonitoringInfo::default()
         }
+    }
+
+    #[test]
+    fn what_is_left_is_judged_by_the_speed_of_just_now() {
+        let left = |just_now, elements| left_at(just_now, Duration::from_millis(20), elements);
+        assert_eq!(left(3.0..5.0, 10.0), Some(Duration::from_millis(50)));
+        assert_eq!(left(0.5..0.75, 1.0), Some(Duration::from_millis(20)));
+        assert_eq!(left(0.5..0.5, 1.0), None, "it stands still");
+        assert_eq!(left(0.5..0.0, 1.0), None, "it has ended meanwhile");
+        assert_eq!(left(3.0..5.0, 4.0), Some(Duration::ZERO), "split meanwhile");
     }
 
     #[test]

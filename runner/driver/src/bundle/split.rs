@@ -12,7 +12,6 @@ use dataflume_proto::fn_execution::{
 };
 use tokio::sync::mpsc;
 
-use super::progress::elements_done;
 use super::sdk::Live;
 use super::{BundleContext, elements, executable};
 use crate::job::Report;
@@ -61,17 +60,18 @@ impl Live {
         wish: SplitWish,
         reports: mpsc::UnboundedSender<Report>,
     ) {
-        let early = match self.handle.get() {
-            Some(handle) if wish.only_if_under_way => {
-                let infos = handle.progress().await.map(|told| told.monitoring_infos);
-                let infos = infos.unwrap_or_default();
-                let under_way = elements_done(&infos) > 0.0;
-                context.metrics.progress(self.bundle.id, infos);
-                !under_way
-            }
-            _ => false,
+        let worth_it = match wish {
+            SplitWish {
+                only_if_under_way: true,
+                ..
+            } => self.done(&context).await.is_none_or(|done| done > 0.0),
+            SplitWish {
+                fraction_of_remainder: Fraction::ZERO,
+                ..
+            } => true,
+            _ => !self.is_nearly_done(&context).await,
         };
-        if early {
+        if !worth_it {
             let bundle = self.bundle.id;
             reports.send(Report::SplitRefused { bundle }).ok();
             return;
