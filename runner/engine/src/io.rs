@@ -232,6 +232,17 @@ impl Fraction {
     }
 }
 
+/// What must hold of a bundle that is asked to split. If it doesn't, the split is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SplitCondition {
+    /// Nothing.
+    None,
+    /// It has got through some of its input.
+    UnderWay,
+    /// It is not about to end.
+    WorthSharing,
+}
+
 /// How the job ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JobOutcome {
@@ -256,8 +267,8 @@ pub enum Action {
         bundle: BundleId,
         /// 0 is a checkpoint: give up all that can be given up.
         fraction_of_remainder: Fraction,
-        /// Not unless it has got through some of its input.
-        only_if_under_way: bool,
+        /// What else must hold, as the SDK sees it.
+        condition: SplitCondition,
     },
     /// Make the bundle's state, timers, side inputs and metrics durable and visible.
     CommitBundle {

@@ -35,5 +35,5 @@ pub use config::EngineConfig;
 pub use engine::Engine;
 pub use io::{
     Action, Bundle, BundleFailure, DataHandle, DataId, Effects, Executor, Fraction, Input,
-    JobOutcome, KeyGroupSummary, PendingData, Work,
+    JobOutcome, KeyGroupSummary, PendingData, SplitCondition, Work,
 };

@@ -7,7 +7,7 @@ use dataflume_model::time::ProcessingTime;
 
 use crate::config::EngineConfig;
 use crate::engine::{Engine, Running};
-use crate::io::{Action, DataId, Executor, Fraction, PendingData, Work};
+use crate::io::{Action, DataId, Executor, Fraction, PendingData, SplitCondition, Work};
 use crate::topology::Role;
 
 /// A refusal doubles the wait before the next request, up to this many times the first wait.
@@ -20,11 +20,24 @@ pub(crate) struct SplitState {
     pub(crate) next_checkpoint: ProcessingTime,
     back_off: i64,
     /// A request was sent and is not yet answered.
-    requested: bool,
-    /// It was for a bundle that is under way.
-    early: bool,
+    requested: Option<Request>,
     /// It would leave the bundle little.
     leaves_little: bool,
+}
+
+/// Why a bundle is asked to split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Request {
+    /// A worker is idle, and it may be under way already.
+    Early,
+    /// A worker is idle, and it is long.
+    ForWorker,
+    /// A slot is idle of a worker that isn't, and it is long.
+    ForSlot,
+    /// It would never end.
+    Checkpoint,
+    /// It nears its end.
+    EndInTwo,
 }
 
 impl SplitState {
@@ -36,8 +49,7 @@ impl SplitState {
             ),
             next_checkpoint: ProcessingTime(now.0.saturating_add(config.checkpoint_after_ms)),
             back_off: 1,
-            requested: false,
-            early: false,
+            requested: None,
             leaves_little: false,
         }
     }
@@ -101,12 +113,16 @@ impl Engine {
         };
         let late = running.late(&self.config);
         let split = &mut running.split;
-        split.requested = false;
-        if split.early {
-            let (started, now) = (running.started.0, self.now.0);
-            let twice = now.saturating_add(now.saturating_sub(started).max(1));
-            split.next_request = ProcessingTime(twice.min(late.0.max(now)));
-            return;
+        match split.requested.take() {
+            Some(Request::Early) => {
+                let (started, now) = (running.started.0, self.now.0);
+                let twice = now.saturating_add(now.saturating_sub(started).max(1));
+                split.next_request = ProcessingTime(twice.min(late.0.max(now)));
+                return;
+            }
+            // It may yet give up a share for somebody who is idle.
+            Some(Request::EndInTwo) => return,
+            Some(Request::ForWorker | Request::ForSlot | Request::Checkpoint) | None => {}
         }
         split.back_off = (split.back_off * 2).min(MAX_BACK_OFF);
         let wait = |first: i64| first.max(1).saturating_mul(split.back_off);
@@ -117,34 +133,29 @@ impl Engine {
     /// Asks bundles to split: never-ending ones after a while, others when slots are idle.
     pub(crate) fn request_splits(&mut self) {
         let mut idle = self.idle();
-        let mut requests: Vec<(BundleId, Fraction, bool)> = Vec::new();
+        let mut requests: Vec<(BundleId, Fraction, Request)> = Vec::new();
         for (id, running) in &self.bundles {
-            if running.split.requested || !self.divisible(running) {
+            if running.split.requested.is_some() || !self.divisible(running) {
                 continue;
             }
             let node = self.topology.node(running.bundle.stage);
             if node.unbounded && running.split.next_checkpoint <= self.now {
-                requests.push((*id, Fraction::ZERO, false));
+                requests.push((*id, Fraction::ZERO, Request::Checkpoint));
             } else if running.split.next_request <= self.now
                 && let Some(idle) = node.environment.and_then(|e| idle.get_mut(&e))
             {
-                let early = self.now < running.late(&self.config);
-                let count = match early {
-                    true => &mut idle.workers,
-                    false => &mut idle.slots,
-                };
-                if *count > 0 {
-                    *count -= 1;
-                    let kept = match early {
-                        true => Fraction::HALF,
-                        false => self.kept_of_remainder(running),
+                let late = running.late(&self.config) <= self.now;
+                if let Some(request) = idle.take(late) {
+                    let kept = match late {
+                        true => self.kept_of_remainder(running),
+                        false => Fraction::HALF,
                     };
-                    requests.push((*id, kept, early));
+                    requests.push((*id, kept, request));
                 }
             }
         }
-        for (bundle, kept, only_if_under_way) in requests {
-            self.ask_to_split(bundle, kept, only_if_under_way);
+        for (bundle, kept, request) in requests {
+            self.ask_to_split(bundle, kept, request);
         }
     }
 
@@ -157,24 +168,29 @@ impl Engine {
         };
         if self.slow_to_end(running) == Some(false)
             || self.topology.node(running.bundle.stage).unbounded
-            || running.split.requested
+            || running.split.requested.is_some()
             || !self.divisible(running)
         {
             return;
         }
-        self.ask_to_split(id, Fraction::ZERO, false);
+        self.ask_to_split(id, Fraction::ZERO, Request::EndInTwo);
     }
 
-    fn ask_to_split(&mut self, bundle: BundleId, kept: Fraction, only_if_under_way: bool) {
+    fn ask_to_split(&mut self, bundle: BundleId, kept: Fraction, request: Request) {
         if let Some(running) = self.bundles.get_mut(&bundle) {
-            running.split.requested = true;
-            running.split.early = only_if_under_way;
+            running.split.requested = Some(request);
             running.split.leaves_little = kept.0 <= Fraction::EIGHTH.0;
         }
         self.actions.push_back(Action::SplitBundle {
             bundle,
             fraction_of_remainder: kept,
-            only_if_under_way,
+            condition: match request {
+                Request::Early => SplitCondition::UnderWay,
+                Request::ForSlot => SplitCondition::WorthSharing,
+                Request::ForWorker | Request::Checkpoint | Request::EndInTwo => {
+                    SplitCondition::None
+                }
+            },
         });
     }
 
@@ -199,7 +215,7 @@ impl Engine {
         let idle = self.idle();
         self.bundles
             .values()
-            .filter(|running| !running.split.requested && self.divisible(running))
+            .filter(|running| running.split.requested.is_none() && self.divisible(running))
             .filter_map(|running| {
                 let node = self.topology.node(running.bundle.stage);
                 let checkpoint = node.unbounded.then_some(running.split.next_checkpoint);
@@ -266,4 +282,21 @@ struct Idle {
     slots: u32,
     /// With all their slots: processors, as a rule.
     workers: u32,
+}
+
+impl Idle {
+    /// Takes what shall have a share of a bundle, if there is something: early, only a worker that does nothing.
+    fn take(&mut self, late: bool) -> Option<Request> {
+        let worker = self.workers > 0;
+        if self.slots == 0 || !(worker || late) {
+            return None;
+        }
+        self.slots -= 1;
+        self.workers -= u32::from(worker);
+        Some(match (late, worker) {
+            (false, _) => Request::Early,
+            (true, true) => Request::ForWorker,
+            (true, false) => Request::ForSlot,
+        })
+    }
 }

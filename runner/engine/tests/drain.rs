@@ -5,7 +5,7 @@ mod common;
 use common::{Pair, chain};
 use dataflume_engine::{
     Action, Bundle, BundleFailure, DataHandle, DataId, Effects, Fraction, Input, JobOutcome,
-    PendingData, Work,
+    PendingData, SplitCondition, Work,
 };
 use dataflume_graph::plan::{Plan, Splittable, StageKind, Truncation};
 use dataflume_model::ids::StageId;
@@ -82,7 +82,7 @@ fn a_running_restriction_is_checkpointed_truncated_and_finished() {
     let checkpoint = Action::SplitBundle {
         bundle: bundle.id,
         fraction_of_remainder: Fraction::ZERO,
-        only_if_under_way: false,
+        condition: SplitCondition::None,
     };
     assert!(pair.actions.contains(&checkpoint), "{:?}", pair.actions);
     let Work::Elements(primary) = bundle.work.clone() else {

@@ -249,3 +249,21 @@ fn the_rest_of_a_long_bundle_is_a_bundle_of_its_own_unless_bundles_end_at_once()
     assert_eq!(asked_near_its_end(Some(true)), Some(Fraction::ZERO));
     assert_eq!(asked_near_its_end(Some(false)), None);
 }
+
+#[test]
+fn what_will_not_end_in_two_still_shares_with_who_is_idle() {
+    let mut pair = Pair::new(&chain(1));
+    pair.join(1, 1);
+    pair.join(2, 1);
+    pair.finish_impulse(40);
+    let (first, second) = (pair.take_bundle(), pair.take_bundle());
+    pair.wait_ms(600);
+    let bundle = second.id;
+    pair.tell(Input::BundleNearsEnd { bundle });
+    pair.actions.clear();
+    pair.tell(Input::SplitRefused { bundle });
+    pair.finish(first.id, 0);
+    let asked =
+        |action: &Action| matches!(action, Action::SplitBundle { bundle: of, .. } if *of == bundle);
+    assert!(pair.actions.iter().any(asked), "{:?}", pair.actions);
+}

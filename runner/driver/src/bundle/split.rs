@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use dataflume_engine::{Fraction, PendingData, Work};
+use dataflume_engine::{Fraction, PendingData, SplitCondition, Work};
 use dataflume_model::time::EventTime;
 use dataflume_proto::fn_execution::process_bundle_split_request::DesiredSplit;
 use dataflume_proto::fn_execution::process_bundle_split_response::ChannelSplit;
@@ -49,7 +49,7 @@ fn between(pieces: &[PendingData]) -> Option<Vec<i64>> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SplitWish {
     pub(crate) fraction_of_remainder: Fraction,
-    pub(crate) only_if_under_way: bool,
+    pub(crate) condition: SplitCondition,
 }
 
 impl Live {
@@ -60,18 +60,12 @@ impl Live {
         wish: SplitWish,
         reports: mpsc::UnboundedSender<Report>,
     ) {
-        let worth_it = match wish {
-            SplitWish {
-                only_if_under_way: true,
-                ..
-            } => self.done(&context).await.is_none_or(|done| done > 0.0),
-            SplitWish {
-                fraction_of_remainder: Fraction::ZERO,
-                ..
-            } => true,
-            _ => !self.is_nearly_done(&context).await,
+        let holds = match wish.condition {
+            SplitCondition::None => true,
+            SplitCondition::UnderWay => self.done(&context).await.is_none_or(|done| done > 0.0),
+            SplitCondition::WorthSharing => !self.is_nearly_done(&context).await,
         };
-        if !worth_it {
+        if !holds {
             let bundle = self.bundle.id;
             reports.send(Report::SplitRefused { bundle }).ok();
             return;

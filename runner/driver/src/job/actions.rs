@@ -20,14 +20,14 @@ impl Run {
             Action::SplitBundle {
                 bundle,
                 fraction_of_remainder,
-                only_if_under_way,
+                condition,
             } => {
                 let live = self.tasks.get(&bundle).and_then(|task| task.live.clone());
                 if let Some(live) = live {
                     let (context, reports) = (self.context.clone(), self.reports.clone());
                     let wish = SplitWish {
                         fraction_of_remainder,
-                        only_if_under_way,
+                        condition,
                     };
                     tokio::spawn(live.split(context, wish, reports));
                 } else {
