@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use dataflume_tests::{
     Emulator, EmulatorOptions, Environment, Pipeline, Prepared, Sdk, emulator_program, expect,
-    run_within, workspace,
+    run_within, wait_until, workspace,
 };
 
 /// The images, as `cargo xtask sdk-image` names them.
@@ -20,6 +20,9 @@ const IMAGES: [(Sdk, &str); 3] = [
     (Sdk::Java, "dataflume-test/beam_java_sdk:2.65.0"),
     (Sdk::Go, "dataflume-test/beam_go_sdk:2.77.0"),
 ];
+
+/// How long a container may take to be gone when its job has ended: it tears down first.
+const CLEAN_UP: Duration = Duration::from_secs(10);
 
 /// How long the Dataflow job may take, on a machine under load.
 const LIMIT: Duration = Duration::from_secs(240);
@@ -85,8 +88,9 @@ fn counts_words(sdk: Sdk, image: &str) -> Result<()> {
     })?;
     let ran = pipeline.run(emulator.endpoint(), &Environment::Docker(image.to_owned()))?;
     ran.check(&expect::word_counts(text)?)?;
+    let clean = || containers_of(image).is_ok_and(|left| left.is_empty());
     ensure!(
-        containers_of(image)?.is_empty(),
+        wait_until(CLEAN_UP, clean),
         "a container is left: {}",
         containers_of(image)?
     );
