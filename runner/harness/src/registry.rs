@@ -67,6 +67,22 @@ impl Registry {
             .find_map(|worker| worker.descriptor_on_the_wire(wire_id))
     }
 
+    /// The worker that runs the bundle, if only one runs a bundle of this name.
+    pub(crate) fn worker_that_runs(&self, instruction_id: &str) -> Option<Arc<WorkerState>> {
+        let workers = lock(&self.workers);
+        let mut running = workers
+            .values()
+            .filter(|worker| worker.bundle(instruction_id).is_some());
+        let worker = running.next()?;
+        running.next().is_none().then(|| worker.clone())
+    }
+
+    /// Whether a call does not say which worker it comes from.
+    pub(crate) fn is_nameless<T>(request: &Request<T>) -> bool {
+        let id = request.metadata().get(WORKER_ID);
+        id.is_none_or(|id| id.is_empty())
+    }
+
     /// The worker that a call comes from.
     pub(crate) fn worker_of<T>(
         &self,

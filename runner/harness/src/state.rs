@@ -16,16 +16,16 @@ use dataflume_proto::fn_execution::beam_fn_state_server::BeamFnState;
 use dataflume_proto::fn_execution::{
     StateKey, StateRequest, StateResponse, state_key, state_response,
 };
-use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, FuturesUnordered};
+use futures::{Stream, StreamExt};
 use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
-use tracing::debug;
+use tracing::{debug, warn};
 
-use crate::registry::{Registry, WorkerState};
+use crate::registry::{Registry, WORKER_ID, WorkerState};
 
 /// How many responses may wait for the connection before requests are no longer read.
 const RESPONSES_IN_FLIGHT: usize = 64;
@@ -71,9 +71,14 @@ impl BeamFnState for StateService {
         &self,
         request: Request<Streaming<StateRequest>>,
     ) -> Result<Response<Self::StateStream>, Status> {
-        let worker = self.registry.worker_of(&request, "state")?;
         let (responses, stream) = mpsc::channel(RESPONSES_IN_FLIGHT);
-        tokio::spawn(serve(worker, request.into_inner(), responses));
+        if Registry::is_nameless(&request) {
+            let registry = self.registry.clone();
+            tokio::spawn(serve_nameless(registry, request.into_inner(), responses));
+        } else {
+            let worker = self.registry.worker_of(&request, "state")?;
+            tokio::spawn(serve(worker, request.into_inner(), responses));
+        }
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }
 }
@@ -87,9 +92,38 @@ struct Answer {
     cell: Option<Cell>,
 }
 
+/// Python's SDK before 2.63 doesn't say on this stream which worker it is, where that is a thread of a larger process. A stream is one
+/// worker's: the one that runs the bundle which asks first.
+async fn serve_nameless(
+    registry: Arc<Registry>,
+    mut requests: Streaming<StateRequest>,
+    responses: Responses,
+) {
+    while let Ok(Some(first)) = requests.message().await {
+        if let Some(worker) = registry.worker_that_runs(&first.instruction_id) {
+            let first = futures::stream::once(async { Ok(first) });
+            serve(worker, Box::pin(first.chain(requests)), responses).await;
+            return;
+        }
+        let error = format!(
+            "no worker runs a bundle with instruction id {:?}, and the call has no {WORKER_ID:?}",
+            first.instruction_id
+        );
+        warn!(error, "a state request was refused");
+        let response = StateResponse {
+            id: first.id,
+            error,
+            response: None,
+        };
+        if responses.send(Ok(response)).await.is_err() {
+            return;
+        }
+    }
+}
+
 async fn serve(
     worker: Arc<WorkerState>,
-    mut requests: Streaming<StateRequest>,
+    mut requests: impl Stream<Item = Result<StateRequest, Status>> + Unpin,
     responses: Responses,
 ) {
     let mut in_flight = InFlight::new();
@@ -97,8 +131,8 @@ async fn serve(
     let closed = worker.closed.clone();
     loop {
         tokio::select! {
-            message = requests.message() => match message {
-                Ok(Some(request)) => {
+            message = requests.next() => match message {
+                Some(Ok(request)) => {
                     let Some(request) = cells.admit(request) else { continue };
                     if let Some(answer) = start(&worker, request, &mut cells, &mut in_flight)
                         && !settle(&worker, answer, &mut cells, &mut in_flight, &responses).await
@@ -106,8 +140,8 @@ async fn serve(
                         return;
                     }
                 }
-                Ok(None) => break,
-                Err(status) => {
+                None => break,
+                Some(Err(status)) => {
                     debug!(worker_id = worker.id, %status, "state stream ended");
                     return;
                 }

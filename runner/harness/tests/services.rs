@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use common::{FakeSdk, TestServer, bundle, provision, registration, step};
+use common::{FakeSdk, TestServer, bundle, collect, provision, registration, step};
 use dataflume_harness::{
     ArtifactSource, BundleInputs, LogSink, Provision, RUNNER_CAPABILITIES, StateHandler,
     WorkerError,
@@ -29,7 +29,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Request, Status, Streaming};
 
 /// Records appends per key; each waits for a permit where the key is `slow`.
 struct Recorder {
@@ -179,6 +179,48 @@ async fn state_errors_and_unknown_bundles_are_answered() {
     running.handle.abort();
     requests.send(state_request("3", "k", get())).await.unwrap();
     assert!(!next(&mut responses).await.error.is_empty());
+}
+
+#[tokio::test]
+async fn a_nameless_state_stream_is_the_workers_that_runs_the_first_bundle() {
+    let server = TestServer::start().await;
+    let (worker, mut sdk) = server.worker("w").await;
+    let (other, mut other_sdk) = server.worker("v").await;
+    let (requests, stream) = mpsc::channel(16);
+    let mut nameless = Request::new(ReceiverStream::new(stream));
+    // As gRPC's Python sends a None.
+    let name = "".parse().unwrap();
+    nameless.metadata_mut().insert("worker_id", name);
+    let mut responses = BeamFnStateClient::new(sdk.sdk.channel.clone())
+        .state(nameless)
+        .await
+        .unwrap()
+        .into_inner();
+    requests.send(state_request("1", "k", get())).await.unwrap();
+    let response = next(&mut responses).await;
+    assert!(response.error.contains("no worker runs"), "{response:?}");
+
+    let bundle = || bundle("b", BundleInputs::Streamed);
+    let running = worker.process_bundle(bundle()).unwrap();
+    sdk.control.next_bundle().await;
+    let twin = other.process_bundle(bundle()).unwrap();
+    other_sdk.control.next_bundle().await;
+    requests.send(state_request("2", "k", get())).await.unwrap();
+    let response = next(&mut responses).await;
+    assert!(response.error.contains("no worker runs"), "either might");
+
+    other_sdk.control.fail("b", "enough").await;
+    collect(twin).await.1.unwrap_err();
+    requests.send(state_request("3", "k", get())).await.unwrap();
+    let response = next(&mut responses).await;
+    assert!(response.error.contains("has no state"), "{response:?}");
+
+    // From now on it is that worker's, whatever it asks for.
+    sdk.control.fail("b", "enough").await;
+    collect(running).await.1.unwrap_err();
+    requests.send(state_request("4", "k", get())).await.unwrap();
+    let response = next(&mut responses).await;
+    assert!(response.error.contains("on this worker"), "{response:?}");
 }
 
 #[derive(Default)]

@@ -11,6 +11,7 @@ mod state;
 mod truncate;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use dataflume_engine::store::{MemoryStore, Store, WriteBatch};
 use dataflume_engine::{BundleFailure, DataHandle, DataId, Effects};
@@ -35,6 +36,9 @@ const GROUPING_SHARE: u64 = 8;
 /// The part of it that all side inputs together may take. They are not spilled.
 const SIDE_INPUT_SHARE: u64 = 2;
 
+/// How many jobs there have been.
+static JOBS: AtomicU64 = AtomicU64::new(0);
+
 /// What all bundles of a job share.
 pub(crate) struct BundleContext {
     pub(crate) plan: Arc<Plan>,
@@ -56,9 +60,16 @@ pub(crate) struct BundleContext {
     pub(crate) grouping_bytes: usize,
     /// How much of a group's values travels with its key.
     pub(crate) inline_group_bytes: usize,
+    /// Different for every job of this process.
+    number: u64,
 }
 
 impl BundleContext {
+    /// How a bundle is called on its worker. No two jobs' are called the same: some workers don't say who they are.
+    pub(crate) fn instruction_id(&self, bundle: BundleId) -> String {
+        format!("bundle-{}-{}", self.number, bundle.0)
+    }
+
     pub(crate) fn new(
         plan: &Arc<Plan>,
         options: &DriverOptions,
@@ -85,6 +96,7 @@ impl BundleContext {
             clock: options.clock.clone(),
             key_groups: options.cut.key_groups,
             inline_group_bytes: options.inline_group_bytes,
+            number: JOBS.fetch_add(1, Ordering::Relaxed),
             grouping_bytes: usize::try_from(options.memory_budget_bytes / GROUPING_SHARE)
                 .unwrap_or(usize::MAX),
         })
@@ -218,9 +230,4 @@ pub(crate) fn broken(stage: &Stage, what: &str) -> BundleFailure {
 /// Data could not be stored, read or understood.
 pub(crate) fn data_failure(error: impl std::fmt::Display) -> BundleFailure {
     BundleFailure::Failed(error.to_string())
-}
-
-/// How bundles are called on their workers.
-pub(crate) fn instruction_id(bundle: BundleId) -> String {
-    format!("bundle-{}", bundle.0)
 }

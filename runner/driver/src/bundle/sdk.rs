@@ -19,7 +19,7 @@ use tokio::sync::{Mutex, mpsc};
 use super::late::Lateness;
 use super::split::{Input, reported_watermark};
 use super::state::Keyed;
-use super::{BundleContext, Staged, broken, data_failure, elements, executable, instruction_id};
+use super::{BundleContext, Staged, broken, data_failure, elements, executable};
 use crate::data::cut::OutputCutter;
 use crate::job::Report;
 
@@ -146,7 +146,7 @@ impl Live {
         let running = self
             .worker
             .process_bundle(BundleRequest {
-                instruction_id: instruction_id(self.bundle.id),
+                instruction_id: context.instruction_id(self.bundle.id),
                 descriptor_id: executable.descriptor.id.clone(),
                 inputs,
                 cache_tokens: self.cache_tokens(context, stage, &keyed),
@@ -264,7 +264,7 @@ impl Live {
             staged.add(output.finish().map_err(data_failure)?);
         }
         staged.effects.finalize = response.requires_finalization;
-        staged.ran_on = Some((self.worker.clone(), instruction_id(id)));
+        staged.ran_on = Some((self.worker.clone(), context.instruction_id(id)));
         for root in response.residual_roots {
             let application = root.application.unwrap_or_default();
             let like = self

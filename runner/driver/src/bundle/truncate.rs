@@ -13,7 +13,7 @@ use dataflume_proto::fn_execution::state_key::Type;
 use dataflume_proto::fn_execution::{StateRequest, state_request, state_response};
 
 use super::sdk::{Live, failure};
-use super::{BundleContext, Staged, broken, data_failure, elements, instruction_id};
+use super::{BundleContext, Staged, broken, data_failure, elements};
 use crate::side_input::BundleSideInputs;
 
 impl Live {
@@ -43,7 +43,7 @@ impl Live {
         let running = self
             .worker
             .process_bundle(BundleRequest {
-                instruction_id: instruction_id(self.bundle.id),
+                instruction_id: context.instruction_id(self.bundle.id),
                 descriptor_id: truncation.descriptor.id.clone(),
                 inputs: BundleInputs::Complete(inputs),
                 cache_tokens: Vec::new(),
@@ -72,7 +72,7 @@ impl Live {
             .metrics
             .update(self.bundle.id, response.monitoring_infos);
         staged.effects.finalize = response.requires_finalization;
-        staged.ran_on = Some((self.worker.clone(), instruction_id(self.bundle.id)));
+        staged.ran_on = Some((self.worker.clone(), context.instruction_id(self.bundle.id)));
         Ok(staged)
     }
 }
