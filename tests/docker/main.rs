@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use dataflume_tests::{
-    Emulator, EmulatorOptions, Environment, Pipeline, Prepared, Sdk, emulator_program, expect,
-    run_within, wait_until, workspace,
+    CLEAN_UP, Emulator, EmulatorOptions, Environment, Pipeline, Prepared, Sdk, emulator_program,
+    expect, run_within, wait_until, workspace,
 };
 
 /// The images, as `cargo xtask sdk-image` names them.
@@ -20,9 +20,6 @@ const IMAGES: [(Sdk, &str); 3] = [
     (Sdk::Java, "dataflume-test/beam_java_sdk:2.65.0"),
     (Sdk::Go, "dataflume-test/beam_go_sdk:2.77.0"),
 ];
-
-/// How long a container may take to be gone when its job has ended: it tears down first.
-const CLEAN_UP: Duration = Duration::from_secs(10);
 
 /// How long the Dataflow job may take, on a machine under load.
 const LIMIT: Duration = Duration::from_secs(240);

@@ -22,7 +22,7 @@ const START_UP: Duration = Duration::from_secs(20);
 const SHUT_DOWN: Duration = Duration::from_secs(20);
 
 /// How long a job's workers and files may outlive it.
-const CLEAN_UP: Duration = Duration::from_secs(10);
+pub const CLEAN_UP: Duration = Duration::from_secs(10);
 
 /// How to start an emulator.
 #[derive(Debug, Default)]

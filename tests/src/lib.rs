@@ -18,7 +18,7 @@ pub mod workers;
 
 pub use alone::Alone;
 pub use command::{Finished, run_within, wait_until};
-pub use emulator::{Emulator, EmulatorOptions};
+pub use emulator::{CLEAN_UP, Emulator, EmulatorOptions};
 pub use pipeline::{Environment, Pipeline, Ran, Sdk};
 pub use prepared::{Prepared, emulator_program, workspace};
 pub use worker_pool::WorkerPool;

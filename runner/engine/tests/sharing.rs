@@ -182,33 +182,43 @@ fn a_worker_begins_another_bundle_while_a_long_one_winds_up() {
     assert_eq!(bundles(&pair), 1);
 }
 
+/// Two workers of one slot, and a bundle on each that has run for a while.
+fn two_long_bundles() -> (Pair, Bundle, Bundle) {
+    let mut pair = Pair::new(&chain(1));
+    pair.join(1, 1);
+    pair.join(2, 1);
+    pair.finish_impulse(40);
+    let (first, second) = (pair.take_bundle(), pair.take_bundle());
+    pair.wait_ms(600);
+    (pair, first, second)
+}
+
+/// The splits that are asked for: of which bundle, and what it keeps.
+fn splits(pair: &Pair) -> impl Iterator<Item = (BundleId, Fraction)> {
+    pair.actions.iter().filter_map(|action| match action {
+        Action::SplitBundle {
+            bundle,
+            fraction_of_remainder,
+            ..
+        } => Some((*bundle, *fraction_of_remainder)),
+        _ => None,
+    })
+}
+
 #[test]
 fn where_long_bundles_are_slow_to_end_they_give_up_most() {
-    let splits = |winds_up: bool| {
-        let mut pair = Pair::new(&chain(1));
-        pair.join(1, 1);
-        pair.join(2, 1);
-        pair.finish_impulse(40);
-        let (first, second) = (pair.take_bundle(), pair.take_bundle());
-        pair.wait_ms(600);
+    let kept = |winds_up: bool| {
+        let (mut pair, first, second) = two_long_bundles();
         match winds_up {
             true => pair.tell(Input::BundleWindsUp { bundle: first.id }),
             false => pair.finish(first.id, 0),
         }
-        let split = pair.actions.iter().find_map(|action| match action {
-            Action::SplitBundle {
-                bundle,
-                fraction_of_remainder,
-                ..
-            } => Some((*bundle, *fraction_of_remainder)),
-            _ => None,
-        });
-        let (bundle, kept) = split.expect("a slot is free");
+        let (bundle, kept) = splits(&pair).next().expect("a slot is free");
         assert_eq!(bundle, second.id);
         kept
     };
-    assert_eq!(splits(false), Fraction::HALF);
-    assert_eq!(splits(true), Fraction::EIGHTH);
+    assert_eq!(kept(false), Fraction::HALF);
+    assert_eq!(kept(true), Fraction::EIGHTH);
 }
 
 /// What a bundle that nears its end is asked for, after a long one has ended in this way.
@@ -227,16 +237,9 @@ fn asked_near_its_end(slow: Option<bool>) -> Option<Fraction> {
     let bundle = pair.take_bundle().id;
     pair.tell(Input::BundleNearsEnd { bundle });
     pair.tell(Input::BundleNearsEnd { bundle });
-    let mut asked = pair.actions.iter().filter_map(|action| match action {
-        Action::SplitBundle {
-            bundle: of,
-            fraction_of_remainder,
-            ..
-        } => {
-            assert_eq!(*of, bundle);
-            Some(*fraction_of_remainder)
-        }
-        _ => None,
+    let mut asked = splits(&pair).map(|(of, fraction)| {
+        assert_eq!(of, bundle);
+        fraction
     });
     let fraction = asked.next();
     assert_eq!(asked.next(), None, "once is enough");
@@ -252,18 +255,12 @@ fn the_rest_of_a_long_bundle_is_a_bundle_of_its_own_unless_bundles_end_at_once()
 
 #[test]
 fn what_will_not_end_in_two_still_shares_with_who_is_idle() {
-    let mut pair = Pair::new(&chain(1));
-    pair.join(1, 1);
-    pair.join(2, 1);
-    pair.finish_impulse(40);
-    let (first, second) = (pair.take_bundle(), pair.take_bundle());
-    pair.wait_ms(600);
+    let (mut pair, first, second) = two_long_bundles();
     let bundle = second.id;
     pair.tell(Input::BundleNearsEnd { bundle });
     pair.actions.clear();
     pair.tell(Input::SplitRefused { bundle });
     pair.finish(first.id, 0);
-    let asked =
-        |action: &Action| matches!(action, Action::SplitBundle { bundle: of, .. } if *of == bundle);
-    assert!(pair.actions.iter().any(asked), "{:?}", pair.actions);
+    let asked = splits(&pair).any(|(of, _)| of == bundle);
+    assert!(asked, "{:?}", pair.actions);
 }

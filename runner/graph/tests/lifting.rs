@@ -12,12 +12,18 @@ use dataflume_proto::pipeline::trigger::Trigger as Kind;
 use dataflume_proto::pipeline::{self, is_bounded, output_time, trigger};
 use expect_test::expect;
 
-#[test]
-fn combiners_are_lifted() {
+/// A combiner, of the values of each key.
+fn sum_of_pairs() -> Builder {
     let mut b = Builder::new();
     b.impulse("start");
     b.par_do("key", &["start"], "kv");
     b.combine("sum", "key");
+    b
+}
+
+#[test]
+fn combiners_are_lifted() {
+    let mut b = sum_of_pairs();
     b.par_do("after", &["sum"], "string");
     check(
         &b,
@@ -31,10 +37,7 @@ fn combiners_are_lifted() {
 
 #[test]
 fn a_combiner_that_holds_the_earliest_timestamp_sees_each_element_of_unbounded_input() {
-    let mut b = Builder::new();
-    b.impulse("start");
-    b.par_do("key", &["start"], "kv");
-    b.combine("sum", "key");
+    let mut b = sum_of_pairs();
     for strategy in b.components().windowing_strategies.values_mut() {
         strategy.set_output_time(output_time::Enum::EarliestInPane);
     }
@@ -48,10 +51,7 @@ fn a_combiner_that_holds_the_earliest_timestamp_sees_each_element_of_unbounded_i
 #[test]
 fn a_combiner_that_may_get_empty_panes_combines_at_once() {
     let is_lifted = |accumulation, closing, on_time, lateness, trigger: Kind| {
-        let mut b = Builder::new();
-        b.impulse("start");
-        b.par_do("key", &["start"], "kv");
-        b.combine("sum", "key");
+        let mut b = sum_of_pairs();
         for strategy in b.components().windowing_strategies.values_mut() {
             strategy.set_accumulation_mode(accumulation);
             strategy.set_closing_behavior(closing);
@@ -89,10 +89,7 @@ fn a_combiner_that_may_get_empty_panes_combines_at_once() {
 
 #[test]
 fn a_combiner_with_parts_runs_them_where_lifting_is_off() {
-    let mut b = Builder::new();
-    b.impulse("start");
-    b.par_do("key", &["start"], "kv");
-    b.combine("sum", "key");
+    let mut b = sum_of_pairs();
     b.group("sum/group", "key");
     b.par_do("sum/combine", &["sum/group"], "kv");
     let out = "sum.out".to_owned();

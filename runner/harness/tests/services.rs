@@ -29,7 +29,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Request, Status, Streaming};
+use tonic::{Code, Status, Streaming};
 
 /// Records appends per key; each waits for a permit where the key is `slow`.
 struct Recorder {
@@ -186,16 +186,9 @@ async fn a_nameless_state_stream_is_the_workers_that_runs_the_first_bundle() {
     let server = TestServer::start().await;
     let (worker, mut sdk) = server.worker("w").await;
     let (other, mut other_sdk) = server.worker("v").await;
-    let (requests, stream) = mpsc::channel(16);
-    let mut nameless = Request::new(ReceiverStream::new(stream));
-    // As gRPC's Python sends a None.
-    let name = "".parse().unwrap();
-    nameless.metadata_mut().insert("worker_id", name);
-    let mut responses = BeamFnStateClient::new(sdk.sdk.channel.clone())
-        .state(nameless)
-        .await
-        .unwrap()
-        .into_inner();
+    // As Python's gRPC sends a None.
+    let nameless = server.sdk("").await;
+    let (requests, mut responses) = state_stream(&nameless).await;
     requests.send(state_request("1", "k", get())).await.unwrap();
     let response = next(&mut responses).await;
     assert!(response.error.contains("no worker runs"), "{response:?}");

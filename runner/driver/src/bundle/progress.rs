@@ -47,20 +47,15 @@ impl Live {
         loop {
             tokio::time::sleep(wait).await;
             wait = INTERVAL;
-            let Some(handle) = self.handle.get() else {
-                continue;
-            };
             // An SDK that can't tell is asked again: what counts is what it says at the end.
-            let Ok(progress) = handle.progress().await else {
+            let Some(done) = self.done(context).await else {
                 continue;
             };
-            let infos = progress.monitoring_infos;
             let left = match watch_for_end {
-                true => self.left(&infos, started.elapsed()).await,
+                true => self.left(0.0..done, started.elapsed()).await,
                 false => None,
             };
-            tracing::trace!(bundle = ?self.bundle.id, elapsed = ?started.elapsed(), ?left, done = elements_done(&infos), "progress");
-            context.metrics.progress(self.bundle.id, infos);
+            tracing::trace!(bundle = ?self.bundle.id, elapsed = ?started.elapsed(), ?left, done, "progress");
             match left {
                 Some(left) if left > *NEAR.end() => wait = wait.min(left - NEAR_ENOUGH),
                 Some(left) => {
@@ -75,24 +70,23 @@ impl Live {
         }
     }
 
-    /// How long the rest of its input takes, if that goes on as what it has got through in this time.
-    async fn left(&self, infos: &[MonitoringInfo], elapsed: Duration) -> Option<Duration> {
-        let elements = self.input.lock().await.elements();
-        let done = elements_done(infos);
-        (done > 0.0).then(|| elapsed.mul_f64((elements as f64 / done - 1.0).clamp(0.0, 1e6)))
-    }
-
-    /// How many elements the bundle has got through. None if it isn't running.
+    /// How many elements the bundle has got through. None if it isn't running, or the SDK can't tell.
     pub(super) async fn done(&self, context: &BundleContext) -> Option<f64> {
-        let handle = self.handle.get()?;
-        let infos = handle.progress().await.map(|told| told.monitoring_infos);
-        let infos = infos.unwrap_or_default();
-        let done = elements_done(&infos);
-        context.metrics.progress(self.bundle.id, infos);
+        let progress = self.handle.get()?.progress().await.ok()?;
+        let done = elements_done(&progress.monitoring_infos);
+        let metrics = &context.metrics;
+        metrics.progress(self.bundle.id, progress.monitoring_infos);
         Some(done)
     }
 
-    /// Whether what is left of the bundle is too little to be shared: its elements are best processed together.
+    /// How long the rest of its input takes, if that goes on as what it has got through in this time.
+    async fn left(&self, got_through: Range<f64>, elapsed: Duration) -> Option<Duration> {
+        let elements = self.input.lock().await.elements();
+        left_of(elements as f64, got_through, elapsed)
+    }
+
+    /// Whether what is left of the bundle is too little to be shared: its elements are best processed together. The speed of just now
+    /// need not be that of the whole time: a bundle may have waited for its code to be loaded.
     pub(super) async fn is_nearly_done(&self, context: &BundleContext) -> bool {
         let looked = Instant::now();
         let before = self.done(context).await;
@@ -100,8 +94,8 @@ impl Live {
         let (Some(before), Some(done)) = (before, self.done(context).await) else {
             return false;
         };
-        let elements = self.input.lock().await.elements() as f64;
-        left_at(before..done, looked.elapsed(), elements).is_some_and(|left| left < WORTH_SHARING)
+        let left = self.left(before..done, looked.elapsed()).await;
+        left.is_some_and(|left| left < WORTH_SHARING)
     }
 
     /// Reports, for as long as this is polled, when the bundle has given all it gives and still has not ended.
@@ -118,16 +112,15 @@ impl Live {
     }
 }
 
-/// How long the rest takes at the speed of just now, which need not be that of the whole time: a bundle may have waited for its code to
-/// be loaded. None if nothing has been done just now.
-fn left_at(just_now: Range<f64>, elapsed: Duration, elements: f64) -> Option<Duration> {
-    let done = just_now.end - just_now.start;
-    let left = (elements - just_now.end).max(0.0);
+/// How long the rest of the elements takes. None if it got through nothing in this time.
+fn left_of(elements: f64, got_through: Range<f64>, elapsed: Duration) -> Option<Duration> {
+    let done = got_through.end - got_through.start;
+    let left = (elements - got_through.end).max(0.0);
     (done > 0.0).then(|| elapsed.mul_f64((left / done).min(1e6)))
 }
 
 /// How many elements of its input a bundle has got through. Of the one that it is at, if the SDK doesn't tell, it is taken to have done half.
-pub(super) fn elements_done(infos: &[MonitoringInfo]) -> f64 {
+fn elements_done(infos: &[MonitoringInfo]) -> f64 {
     let (mut whole, mut completed, mut remaining) = (0.0, 0.0, 0.0);
     for info in infos {
         let cell = || Cell::decode(&info.r#type, &info.payload);
@@ -181,7 +174,7 @@ mod tests {
 
     #[test]
     fn what_is_left_is_judged_by_the_speed_of_just_now() {
-        let left = |just_now, elements| left_at(just_now, Duration::from_millis(20), elements);
+        let left = |just_now, elements| left_of(elements, just_now, Duration::from_millis(20));
         assert_eq!(left(3.0..5.0, 10.0), Some(Duration::from_millis(50)));
         assert_eq!(left(0.5..0.75, 1.0), Some(Duration::from_millis(20)));
         assert_eq!(left(0.5..0.5, 1.0), None, "it stands still");

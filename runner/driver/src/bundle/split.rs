@@ -62,7 +62,7 @@ impl Live {
     ) {
         let holds = match wish.condition {
             SplitCondition::None => true,
-            SplitCondition::UnderWay => self.done(&context).await.is_none_or(|done| done > 0.0),
+            SplitCondition::UnderWay => self.done(&context).await.is_some_and(|done| done > 0.0),
             SplitCondition::WorthSharing => !self.is_nearly_done(&context).await,
         };
         if !holds {

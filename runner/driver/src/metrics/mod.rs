@@ -141,6 +141,13 @@ impl JobMetrics {
 }
 
 impl Told {
+    fn is_counted_elsewhere(&self, info: &MonitoringInfo) -> bool {
+        use monitoring_info_specs::{ELEMENT_COUNT, SAMPLED_BYTE_SIZE};
+        matches!(info.urn.as_str(), ELEMENT_COUNT | SAMPLED_BYTE_SIZE)
+            && self.counted_elsewhere.is_some()
+            && info.labels.get("PCOLLECTION") == self.counted_elsewhere.as_ref()
+    }
+
     fn take(&mut self, bundle: BundleId, report: Vec<MonitoringInfo>) {
         for info in report {
             if self.is_counted_elsewhere(&info) {
@@ -160,15 +167,6 @@ impl Told {
                 }
             }
         }
-    }
-}
-
-impl Told {
-    fn is_counted_elsewhere(&self, info: &MonitoringInfo) -> bool {
-        use monitoring_info_specs::{ELEMENT_COUNT, SAMPLED_BYTE_SIZE};
-        matches!(info.urn.as_str(), ELEMENT_COUNT | SAMPLED_BYTE_SIZE)
-            && self.counted_elsewhere.is_some()
-            && info.labels.get("PCOLLECTION") == self.counted_elsewhere.as_ref()
     }
 }
 
