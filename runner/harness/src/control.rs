@@ -124,12 +124,11 @@ impl ControlLink {
         }
     }
 
-    fn take_queue(&self) -> Result<mpsc::UnboundedReceiver<InstructionRequest>, Status> {
+    /// What is for the worker to do; `None` if it was closed.
+    fn take_queue(&self) -> Result<Option<mpsc::UnboundedReceiver<InstructionRequest>>, Status> {
         match &mut *lock(&self.link) {
-            Link::Closed(reason) => Err(Status::failed_precondition(format!(
-                "the worker was closed: {reason}"
-            ))),
-            Link::Open { queue, .. } => queue.take().ok_or_else(|| {
+            Link::Closed(_) => Ok(None),
+            Link::Open { queue, .. } => queue.take().map(Some).ok_or_else(|| {
                 Status::failed_precondition(
                     "the worker already has a control stream; each worker process needs an id of its own",
                 )
@@ -176,10 +175,18 @@ impl BeamFnControl for ControlService {
         &self,
         request: Request<Streaming<InstructionResponse>>,
     ) -> Result<Response<Self::ControlStream>, Status> {
-        let worker = self.registry.worker_of(&request, "control")?;
+        // A worker that comes too late has nothing to do, and is sent home as the others were: by the end of its stream.
+        let too_late = || Ok(Response::new(futures::stream::empty().boxed()));
+        let worker = self.registry.worker_unless_departed(&request, "control")?;
+        let Some(worker) = worker else {
+            return too_late();
+        };
         let queue = worker.control.take_queue().inspect_err(|status| {
             warn!(worker_id = worker.id, %status, "control stream refused");
         })?;
+        let Some(queue) = queue else {
+            return too_late();
+        };
         debug!(worker_id = worker.id, "worker connected");
         if let Some(ends) = request.local_addr().zip(request.remote_addr()) {
             // There is one control stream.

@@ -11,7 +11,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::debug;
 
-use crate::registry::Registry;
+use crate::registry::{Registry, WorkerState};
 
 /// Receives the log entries of one job's workers.
 ///
@@ -67,8 +67,11 @@ impl BeamFnLogging for LoggingService {
         &self,
         request: Request<Streaming<log_entry::List>>,
     ) -> Result<Response<Self::LoggingStream>, Status> {
-        let worker = self.registry.worker_of(&request, "logging")?;
-        worker.logs.store(true, Ordering::Relaxed);
+        // What a worker that was let go before it came has to say is heard out, and is of no job.
+        let worker = self.registry.worker_unless_departed(&request, "logging")?;
+        if let Some(worker) = &worker {
+            worker.logs.store(true, Ordering::Relaxed);
+        }
         let mut entries = request.into_inner();
         // No LogControl is ever sent; the response ends when the worker has ended its side, which
         // is what SDKs wait for to know that their last entries have arrived. The entries are read
@@ -76,25 +79,34 @@ impl BeamFnLogging for LoggingService {
         let (open, control) = mpsc::channel(1);
         tokio::spawn(async move {
             let _open: mpsc::Sender<Result<LogControl, Status>> = open;
+            let worker = worker.as_deref();
             loop {
                 match entries.message().await {
                     Ok(Some(list)) => {
-                        let has_left = list.log_entries.iter().any(says_that_it_has_left);
-                        worker.log.log(&worker.id, list.log_entries);
-                        if has_left {
-                            worker.said_all.cancel();
+                        if let Some(worker) = worker {
+                            take(worker, list);
                         }
                     }
                     Ok(None) => break,
                     Err(status) => {
-                        debug!(worker_id = worker.id, %status, "logging stream ended");
+                        debug!(worker_id = worker.map(|worker| &worker.id), %status, "logging stream ended");
                         break;
                     }
                 }
             }
-            worker.said_all.cancel();
+            if let Some(worker) = worker {
+                worker.said_all.cancel();
+            }
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(control))))
+    }
+}
+
+fn take(worker: &WorkerState, list: log_entry::List) {
+    let has_left = list.log_entries.iter().any(says_that_it_has_left);
+    worker.log.log(&worker.id, list.log_entries);
+    if has_left {
+        worker.said_all.cancel();
     }
 }
 

@@ -1,5 +1,6 @@
 //! Every worker that is expected or connected, by its id.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
@@ -33,6 +34,9 @@ const WIRE_ID_SEPARATOR: char = '/';
 /// chunk if that is larger.
 const DATA_MESSAGES_QUEUED: usize = 4;
 
+/// How many of the workers that were let go are known as such.
+const DEPARTED_KEPT: usize = 1_000;
+
 /// Locks a mutex that no holder can poison: none of them panics while holding it.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex
@@ -44,6 +48,8 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[derive(Default)]
 pub(crate) struct Registry {
     workers: Mutex<FxHashMap<String, Arc<WorkerState>>>,
+    /// The ids of those that were let go last. One that was asked for may come when its job is done.
+    departed: Mutex<VecDeque<String>>,
 }
 
 impl Registry {
@@ -57,7 +63,14 @@ impl Registry {
     }
 
     pub(crate) fn remove(&self, worker_id: &str) {
-        lock(&self.workers).remove(worker_id);
+        if lock(&self.workers).remove(worker_id).is_none() {
+            return;
+        }
+        let mut departed = lock(&self.departed);
+        if departed.len() == DEPARTED_KEPT {
+            departed.pop_front();
+        }
+        departed.push_back(worker_id.to_owned());
     }
 
     /// The descriptor that a worker knows by the id.
@@ -81,6 +94,25 @@ impl Registry {
     pub(crate) fn is_nameless<T>(request: &Request<T>) -> bool {
         let id = request.metadata().get(WORKER_ID);
         id.is_none_or(|id| id.is_empty())
+    }
+
+    /// The worker that a call comes from; `None` if it was let go.
+    pub(crate) fn worker_unless_departed<T>(
+        &self,
+        request: &Request<T>,
+        service: &'static str,
+    ) -> Result<Option<Arc<WorkerState>>, Status> {
+        let id = request.metadata().get(WORKER_ID);
+        let id = id.and_then(|id| id.to_str().ok());
+        if id.is_some_and(|id| lock(&self.departed).iter().any(|known| known == id)) {
+            debug!(
+                service,
+                worker_id = id,
+                "a call from a worker that was let go"
+            );
+            return Ok(None);
+        }
+        self.worker_of(request, service).map(Some)
     }
 
     /// The worker that a call comes from.

@@ -6,7 +6,7 @@ use dataflume_proto::job::job_state::Enum as WireState;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::jobs::{Importance, Job, JobMessage, JobMetrics, JobState, StateEvent};
+use crate::jobs::{Importance, Job, JobMessage, JobState, StateEvent};
 
 pub(super) fn state(state: JobState) -> WireState {
     match state {
@@ -55,12 +55,5 @@ pub(super) fn info(source: &Job) -> job::JobInfo {
         job_name: source.name().to_owned(),
         pipeline_options: Some(source.options().clone()),
         state: state(source.state()).into(),
-    }
-}
-
-pub(super) fn metrics(metrics: JobMetrics) -> job::MetricResults {
-    job::MetricResults {
-        attempted: metrics.attempted,
-        committed: metrics.committed,
     }
 }

@@ -9,7 +9,7 @@ use futures::stream::BoxStream;
 use tonic::{Request, Response, Status};
 use tracing::warn;
 
-use super::{convert, status, streams};
+use super::{convert, metrics, status, streams};
 use crate::artifacts::{ArtifactStaging, StagedEnvironments};
 use crate::jobs::{Job, JobService, PrepareRequest, Submission};
 
@@ -185,8 +185,9 @@ impl wire::job_service_server::JobService for JobApi {
         request: Request<wire::GetJobMetricsRequest>,
     ) -> Result<Response<wire::GetJobMetricsResponse>, Status> {
         let job = self.job(&request.get_ref().job_id)?;
+        let metrics = metrics::results(job.metrics(), job.pipeline(), request.metadata());
         Ok(Response::new(wire::GetJobMetricsResponse {
-            metrics: Some(convert::metrics(job.metrics())),
+            metrics: Some(metrics),
         }))
     }
 

@@ -2,6 +2,7 @@
 
 mod convert;
 mod job_api;
+mod metrics;
 mod status;
 mod streams;
 
