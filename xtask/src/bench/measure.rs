@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::BenchArgs;
 use super::cases::{Case, Program};
 use super::runners::{Address, Binaries, Kind, Runner, Usage};
+use crate::conformance::java_project::JavaProject;
+use crate::conformance::nexmark;
 use crate::{examples, python, workspace};
 
 /// What one run gave.
@@ -31,17 +33,32 @@ struct Printed {
     latencies: Option<[f64; 2]>,
 }
 
+impl Printed {
+    fn of_whole(seconds: f64) -> Self {
+        Self {
+            seconds,
+            run_seconds: None,
+            latencies: None,
+        }
+    }
+}
+
 /// The programs that submit jobs.
 #[derive(Debug)]
 pub(super) struct Programs {
     python: PathBuf,
     go: PathBuf,
     java_class_path: String,
+    nexmark: JavaProject,
 }
 
 impl Programs {
-    /// Builds what is to be built.
-    pub(super) fn ensure(beam: &python::Beam) -> Result<Self> {
+    /// Builds what is to be built for the cases.
+    pub(super) fn ensure(beam: &python::Beam, cases: &[&Case]) -> Result<Self> {
+        let nexmark = nexmark::project(workspace::root());
+        if cases.iter().any(|case| case.program == Program::Nexmark) {
+            nexmark.prepare()?;
+        }
         let go = workspace::target()?.join("bench/go");
         let mut build = Command::new("go");
         build.args(["build", "-o"]).arg(&go).arg(".");
@@ -53,6 +70,7 @@ impl Programs {
                 &workspace::root().join("xtask/bench/java"),
                 "dataflume-bench",
             )?,
+            nexmark,
         })
     }
 
@@ -63,7 +81,8 @@ impl Programs {
         scale: f64,
         runner: &Runner,
         folder: &Path,
-    ) -> Command {
+    ) -> Result<Command> {
+        let size = (case.size as f64 * scale).max(1.0) as u64;
         let mut command = match case.program {
             Program::Python => {
                 let mut command = Command::new(&self.python);
@@ -82,25 +101,40 @@ impl Programs {
                     .arg("--runner=PortableRunner");
                 command
             }
+            Program::Nexmark => {
+                let mut command = self.nexmark.machine()?;
+                command
+                    .arg(nexmark::MAIN)
+                    .args([
+                        "--manageResources=false",
+                        "--monitorJobs=true",
+                        "--streaming=true",
+                    ])
+                    .arg(format!("--query={}", case.pipeline))
+                    .arg(format!("--numEvents={size}"));
+                command
+            }
         };
-        let size = (case.size as f64 * scale).max(1.0) as u64;
+        if case.program != Program::Nexmark {
+            command
+                .arg(format!("--case={}", case.pipeline))
+                .arg(format!("--size={size}"))
+                .arg(format!("--folder={}", folder.display()))
+                .args((case.jobs > 1).then(|| format!("--jobs={}", case.jobs)));
+        }
         command
-            .arg(format!("--case={}", case.pipeline))
-            .arg(format!("--size={size}"))
-            .arg(format!("--folder={}", folder.display()))
-            .args((case.jobs > 1).then(|| format!("--jobs={}", case.jobs)))
             .args(arguments(case.program, &runner.address))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        command
+        Ok(command)
     }
 }
 
 /// What a program must be told to use a runner.
 fn arguments(program: Program, address: &Address) -> Vec<String> {
     match (address, program) {
-        (Address::FnApiRunner, _) => vec!["--runner=FnApiRunner".to_owned()],
+        (Address::Within(runner), _) => vec![format!("--runner={runner}")],
         (
             Address::Portable {
                 endpoint,
@@ -108,6 +142,18 @@ fn arguments(program: Program, address: &Address) -> Vec<String> {
             },
             Program::Java,
         ) => vec![
+            format!("--jobEndpoint={endpoint}"),
+            format!("--defaultEnvironmentType={environment}"),
+        ],
+        (
+            Address::Portable {
+                endpoint,
+                environment,
+            },
+            Program::Nexmark,
+        ) => vec![
+            "--runner=PortableRunner".to_owned(),
+            "--experiments=beam_fn_api".to_owned(),
             format!("--jobEndpoint={endpoint}"),
             format!("--defaultEnvironmentType={environment}"),
         ],
@@ -136,7 +182,7 @@ pub(super) fn measure(
     let target = workspace::target()?.join("bench");
     let folder = target.join(format!("{}-{}", case.name, std::process::id()));
     std::fs::create_dir_all(&folder)?;
-    let mut command = programs.command(case, args.scale, &runner, &folder);
+    let mut command = programs.command(case, args.scale, &runner, &folder)?;
     let mut spawn = || {
         command
             .spawn()
@@ -163,10 +209,10 @@ pub(super) fn measure(
 fn result(case: &Case, kind: Kind, child: Child) -> Result<Printed> {
     let output = child.wait_with_output()?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let printed = text
-        .lines()
-        .rev()
-        .find_map(|line| serde_json::from_str(line).ok());
+    let printed = text.lines().rev().find_map(|line| match case.program {
+        Program::Nexmark => nexmark::seconds(line).map(Printed::of_whole),
+        _ => serde_json::from_str(line).ok(),
+    });
     match printed {
         Some(printed) if output.status.success() => Ok(printed),
         _ => bail!(

@@ -54,7 +54,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<bool> {
         bail!("there are these cases: {}", names.join(", "));
     }
     let beam = python::Beam::ensure()?;
-    let programs = Programs::ensure(&beam)?;
+    let programs = Programs::ensure(&beam, &chosen)?;
     if let Some(folder) = &args.profile {
         let binaries = Binaries::ensure_with_frames(&beam)?;
         profile::run(&programs, &binaries, &chosen, args.scale, folder)?;
@@ -69,7 +69,9 @@ pub(crate) fn run(args: &BenchArgs) -> Result<bool> {
             for kind in runners {
                 let once = || measure(&programs, &binaries, case, args, *kind);
                 let sample = match kind {
-                    Kind::Prism | Kind::FnApiRunner => patiently(case, *kind, once)?,
+                    Kind::Prism | Kind::FnApiRunner | Kind::DirectRunner => {
+                        patiently(case, *kind, once)?
+                    }
                     _ => once()?,
                 };
                 let seconds = sample.seconds;

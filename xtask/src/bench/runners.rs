@@ -42,6 +42,9 @@ pub(super) enum Kind {
     /// Beam's runner in Python, within the submitting program.
     #[serde(rename = "FnApiRunner")]
     FnApiRunner,
+    /// Beam's runner in Java, within the submitting program.
+    #[serde(rename = "DirectRunner")]
+    DirectRunner,
 }
 
 impl Kind {
@@ -53,6 +56,7 @@ impl Kind {
             Self::DataflumeCold => "cold worker",
             Self::Prism => "prism",
             Self::FnApiRunner => "FnApiRunner",
+            Self::DirectRunner => "DirectRunner",
         }
     }
 }
@@ -108,8 +112,8 @@ pub(super) enum Address {
         /// Whose workers it is to use, as pipeline options say it.
         environment: &'static str,
     },
-    /// It is the Python SDK's own.
-    FnApiRunner,
+    /// It is the SDK's own, of this name.
+    Within(&'static str),
 }
 
 /// A runner that runs; it ends with this value.
@@ -153,8 +157,8 @@ impl Runner {
                 ours(binaries, &arguments, "DOCKER", None)?
             }
             Kind::Prism => prism()?,
-            Kind::FnApiRunner => Self {
-                address: Address::FnApiRunner,
+            Kind::FnApiRunner | Kind::DirectRunner => Self {
+                address: Address::Within(kind.name()),
                 pid: None,
                 interpreters: None,
                 _process: Process::Within,

@@ -6,22 +6,20 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::emulator::ExpansionService;
+use super::java_project::JavaProject;
 use super::setting::Workers;
-use super::suite::{Batch, Suite, target_folder};
+use super::suite::{Batch, Suite};
 use crate::examples::JAVA_BEAM_VERSION;
 use crate::python::{Beam, PYTHON_VARIABLE};
 use crate::sdk_images::Sdk;
 use crate::workspace::{self, must};
-
-/// Packages whose private parts Beam's tests and the harness look into.
-const OPENED: [&str; 4] = ["java.lang", "java.util", "java.nio", "sun.nio.ch"];
 
 /// Google's clients look here for the project, which tests of connectors want to have one.
 const PROJECT_VARIABLE: &str = "GOOGLE_CLOUD_PROJECT";
@@ -76,8 +74,7 @@ impl Category {
 #[derive(Debug)]
 pub(crate) struct JavaSuite {
     category: Category,
-    project: PathBuf,
-    folder: PathBuf,
+    project: JavaProject,
     /// Started for the first test that needs it.
     expansion: Mutex<Option<ExpansionService>>,
 }
@@ -87,8 +84,7 @@ impl JavaSuite {
     pub(crate) fn new(workspace: &Path, category: Category) -> Self {
         Self {
             category,
-            project: workspace.join("tests/conformance/java"),
-            folder: target_folder(workspace, category.folder()),
+            project: JavaProject::new(workspace, category.folder(), category.profile()),
             expansion: Mutex::default(),
         }
     }
@@ -106,30 +102,14 @@ impl JavaSuite {
                 &["python", "--module", "test_transforms"].map(OsStr::new),
                 &[
                     (PYTHON_VARIABLE, python.as_os_str()),
-                    ("PYTHONPATH", self.project.as_os_str()),
+                    ("PYTHONPATH", self.project.sources.as_os_str()),
                 ],
-                &self.folder.join("expansion.log"),
+                &self.project.folder.join("expansion.log"),
             )?;
             *expansion = Some(service);
         }
         let port = expansion.as_ref().map(ExpansionService::port);
         Ok(port.unwrap_or_default().to_owned())
-    }
-
-    fn launcher(&self) -> Result<Command> {
-        let class_path = self.folder.join("classpath.txt");
-        let jars = fs::read_to_string(&class_path)
-            .with_context(|| format!("reading {}", class_path.display()))?;
-        let mut command = Command::new("java");
-        for package in OPENED {
-            command.arg(format!("--add-opens=java.base/{package}=ALL-UNNAMED"));
-        }
-        command.arg("-cp").arg(format!(
-            "{}:{}",
-            self.folder.join("classes").display(),
-            jars.trim()
-        ));
-        Ok(command)
     }
 }
 
@@ -149,23 +129,16 @@ impl Suite for JavaSuite {
     }
 
     fn prepare(&self) -> Result<()> {
-        fs::create_dir_all(&self.folder)?;
-        let profile = self.category.profile();
-        must(
-            Command::new("mvn")
-                .args(["--quiet", "--batch-mode", "compile"])
-                .args(profile.map(|profile| format!("-P{profile}")))
-                .arg(format!("-Dbuild.folder={}", self.folder.display()))
-                .current_dir(&self.project),
-        )
+        self.project.prepare()
     }
 
     fn list(&self) -> Result<Vec<String>> {
         let category = format!("{:?}", self.category);
-        let list = self.folder.join(format!("list-{category}"));
-        let log = fs::File::create(self.folder.join("list.log"))?;
+        let list = self.project.folder.join(format!("list-{category}"));
+        let log = fs::File::create(self.project.folder.join("list.log"))?;
         must(
-            self.launcher()?
+            self.project
+                .machine()?
                 .args(["dataflume.conformance.Launcher", "list"])
                 .arg(&list)
                 .arg(category)
@@ -198,7 +171,7 @@ impl Suite for JavaSuite {
     }
 
     fn command(&self, batch: &Batch<'_>) -> Result<Command> {
-        let mut command = self.launcher()?;
+        let mut command = self.project.machine()?;
         let usual = batch.workers.environment_type();
         for (property, environment) in [("usual", usual), ("managed", "DOCKER")] {
             let mut options = vec![
@@ -212,7 +185,7 @@ impl Suite for JavaSuite {
                 // Such workers take nothing that is staged, and all of these jars would be hashed for each pipeline.
                 options.push(format!(
                     "--filesToStage={}",
-                    self.folder.join("classes").display()
+                    self.project.classes().display()
                 ));
             }
             if batch.workers == Workers::Docker {
@@ -232,7 +205,7 @@ impl Suite for JavaSuite {
             .arg(&batch.tests_file)
             .arg(&batch.events_file)
             .arg(batch.limit_seconds.to_string())
-            .current_dir(&self.folder);
+            .current_dir(&self.project.folder);
         Ok(command)
     }
 }

@@ -9,7 +9,9 @@ pub(crate) mod emulator;
 mod go;
 mod go_packages;
 mod java;
+pub(crate) mod java_project;
 pub(crate) mod known;
+pub(crate) mod nexmark;
 pub(crate) mod outcome;
 pub(crate) mod process;
 mod python;
@@ -95,6 +97,8 @@ pub(crate) enum SuiteName {
     JavaSql,
     /// The tests of connectors for Java that run pipelines; only if asked for.
     JavaIo,
+    /// The queries of Nexmark, Beam's benchmark of streaming systems, with what their models say; only if asked for.
+    JavaNexmark,
     /// The Go SDK's integration and regression tests.
     Go,
     /// The tests of the Go SDK's packages that run pipelines, and Prism's own; only if asked for.
@@ -125,6 +129,7 @@ impl SuiteName {
             Self::JavaExtensions => java(java::Category::Extensions),
             Self::JavaSql => java(java::Category::Sql),
             Self::JavaIo => java(java::Category::Io),
+            Self::JavaNexmark => Box::new(nexmark::NexmarkSuite::new(workspace)),
             Self::Go => go(go_packages::Tests::Integration),
             Self::GoSdk => go(go_packages::Tests::Sdk),
             Self::TypeScript => Box::new(typescript::TypeScriptSuite::new(workspace)),

@@ -17,7 +17,7 @@ const HEADER: &str = "\
 # Conformance
 
 Beam's own suites, unmodified, against Dataflume, test by test. `cargo xtask conformance [python|java|go] [filter]` runs them and
-writes this page; `go-sdk`, `typescript`, `java-needs-runner`, `java-extensions`, `java-sql`, `java-io`, `python-fn-runner`,
+writes this page; `go-sdk`, `typescript`, `java-needs-runner`, `java-extensions`, `java-sql`, `java-io`, `java-nexmark`, `python-fn-runner`,
 `python-validates-runner`, `python-pipelines`, `python-cross-language` and `python-yaml` are further ones, run when they are asked
 for. `--endpoint HOST:PORT` runs them against another job service, and `--time-against-prism` compares how long the tests take.
 Pipelines run in LOOPBACK: the workers are threads of the test's own process. Only cross-language tests, Python's with Beam SQL among

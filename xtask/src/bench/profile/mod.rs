@@ -69,7 +69,7 @@ fn record(programs: &Programs, binaries: &Binaries, case: &Case, scale: f64) -> 
     let Some(emulator) = processes.first().copied() else {
         bail!("the emulator has no process");
     };
-    let mut child = held_back(&programs.command(case, scale, &runner, &folder))
+    let mut child = held_back(&programs.command(case, scale, &runner, &folder)?)
         .spawn()
         .context("can't run a shell")?;
     processes.push(child.id());
