@@ -134,6 +134,12 @@ impl Programs {
 /// What a program must be told to use a runner.
 fn arguments(program: Program, address: &Address) -> Vec<String> {
     match (address, program) {
+        (Address::Within(runner), Program::Nexmark) => vec![
+            format!("--runner={runner}"),
+            // What it checks beside, at a price.
+            "--enforceEncodability=false".to_owned(),
+            "--enforceImmutability=false".to_owned(),
+        ],
         (Address::Within(runner), _) => vec![format!("--runner={runner}")],
         (
             Address::Portable {
