@@ -104,7 +104,7 @@ impl Registry {
     ) -> Result<Option<Arc<WorkerState>>, Status> {
         let id = request.metadata().get(WORKER_ID);
         let id = id.and_then(|id| id.to_str().ok());
-        if id.is_some_and(|id| lock(&self.departed).iter().any(|known| known == id)) {
+        if id.is_some_and(|id| self.has_departed(id)) {
             debug!(
                 service,
                 worker_id = id,
@@ -113,6 +113,11 @@ impl Registry {
             return Ok(None);
         }
         self.worker_of(request, service).map(Some)
+    }
+
+    fn has_departed(&self, worker_id: &str) -> bool {
+        let is_there = lock(&self.workers).contains_key(worker_id);
+        !is_there && lock(&self.departed).iter().any(|known| known == worker_id)
     }
 
     /// The worker that a call comes from.
