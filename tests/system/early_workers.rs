@@ -7,6 +7,9 @@ use dataflume_tests::{Emulator, Environment, Pipeline, wait_until, workers};
 
 use crate::warm_workers::run;
 
+/// An interpreter that has just been told to become a worker still looks like one that waits; less than a worker waits for its job.
+const SEEN: Duration = Duration::from_secs(5);
+
 /// Longer than a worker waits for its job.
 const GIVEN_UP: Duration = Duration::from_secs(30);
 
@@ -15,8 +18,8 @@ fn prepare(emulator: &Emulator) -> Result<()> {
     let ran =
         Pipeline::of_tests("never_run")?.run(emulator.endpoint(), &Environment::DefaultImage)?;
     ensure!(ran.finished.success, "{}", ran.finished.output);
-    let harnesses = workers::harnesses(emulator.pid());
-    ensure!(!harnesses.is_empty(), "no worker was started");
+    let there = || !workers::harnesses(emulator.pid()).is_empty();
+    ensure!(wait_until(SEEN, there), "no worker was started");
     Ok(())
 }
 

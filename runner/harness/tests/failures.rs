@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use common::{TestServer, bundle, collect, out, step};
 use dataflume_harness::{BundleError, BundleInputs, InputChunk, WorkerError};
@@ -227,9 +229,13 @@ async fn a_worker_that_is_let_go_is_unknown_again() {
     assert_eq!(second.code(), tonic::Code::FailedPrecondition);
     drop(connection);
     assert_eq!(step("end", control.requests.message()).await.unwrap(), None);
-    let unknown = sdk.control().await.map(|_| ()).unwrap_err();
+    let unknown = sdk.data().await.map(|_| ()).unwrap_err();
     assert_eq!(unknown.code(), tonic::Code::PermissionDenied);
-    server.expect("w");
+    let _again = server.expect("w");
+    // Now it is one that is expected, not one that was let go.
+    let mut control = sdk.control().await.unwrap();
+    let open = tokio::time::timeout(Duration::from_millis(50), control.requests.message());
+    open.await.expect_err("the control stream stays open");
 }
 
 #[tokio::test]
