@@ -96,24 +96,10 @@ impl Programs {
             }
             Program::Java => {
                 let mut command = Command::new("java");
-                command
-                    .args(["-cp", &self.java_class_path, "dataflume.bench.Bench"])
-                    .arg("--runner=PortableRunner");
+                command.args(["-cp", &self.java_class_path, "dataflume.bench.Bench"]);
                 command
             }
-            Program::Nexmark => {
-                let mut command = self.nexmark.machine()?;
-                command
-                    .arg(nexmark::MAIN)
-                    .args([
-                        "--manageResources=false",
-                        "--monitorJobs=true",
-                        "--streaming=true",
-                    ])
-                    .arg(format!("--query={}", case.pipeline))
-                    .arg(format!("--numEvents={size}"));
-                command
-            }
+            Program::Nexmark => nexmark::command(&self.nexmark, case.pipeline, true, size)?,
         };
         if case.program != Program::Nexmark {
             command
@@ -146,23 +132,17 @@ fn arguments(program: Program, address: &Address) -> Vec<String> {
                 endpoint,
                 environment,
             },
-            Program::Java,
-        ) => vec![
-            format!("--jobEndpoint={endpoint}"),
-            format!("--defaultEnvironmentType={environment}"),
-        ],
-        (
-            Address::Portable {
-                endpoint,
-                environment,
-            },
-            Program::Nexmark,
-        ) => vec![
-            "--runner=PortableRunner".to_owned(),
-            "--experiments=beam_fn_api".to_owned(),
-            format!("--jobEndpoint={endpoint}"),
-            format!("--defaultEnvironmentType={environment}"),
-        ],
+            Program::Java | Program::Nexmark,
+        ) => {
+            let experiment = (program == Program::Nexmark).then_some("--experiments=beam_fn_api");
+            let mut told = vec![
+                "--runner=PortableRunner".to_owned(),
+                format!("--jobEndpoint={endpoint}"),
+                format!("--defaultEnvironmentType={environment}"),
+            ];
+            told.extend(experiment.map(str::to_owned));
+            told
+        }
         (
             Address::Portable {
                 endpoint,

@@ -13,8 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::Result;
 
 use super::emulator::ExpansionService;
-use super::java_project::JavaProject;
-use super::setting::Workers;
+use super::java_project::{JavaProject, runner_options};
 use super::suite::{Batch, Suite};
 use crate::examples::JAVA_BEAM_VERSION;
 use crate::python::{Beam, PYTHON_VARIABLE};
@@ -174,22 +173,10 @@ impl Suite for JavaSuite {
         let mut command = self.project.machine()?;
         let usual = batch.workers.environment_type();
         for (property, environment) in [("usual", usual), ("managed", "DOCKER")] {
-            let mut options = vec![
-                "--runner=TestUniversalRunner".to_owned(),
-                format!("--jobEndpoint={}", batch.endpoint),
-                format!("--defaultEnvironmentType={environment}"),
-                "--environmentCacheMillis=10000".to_owned(),
-                "--experiments=beam_fn_api".to_owned(),
-            ];
+            let mut options = runner_options(batch, environment);
+            options.push("--environmentCacheMillis=10000".to_owned());
             if matches!(self.category, Category::Sql | Category::Io) && environment == "LOOPBACK" {
-                // Such workers take nothing that is staged, and all of these jars would be hashed for each pipeline.
-                options.push(format!(
-                    "--filesToStage={}",
-                    self.project.classes().display()
-                ));
-            }
-            if batch.workers == Workers::Docker {
-                options.push(format!("--defaultEnvironmentConfig={}", Sdk::Java.image()));
+                options.push(self.project.hardly_any_files());
             }
             let options = serde_json::json!(options);
             command.arg(format!("-Ddataflume.options.{property}={options}"));

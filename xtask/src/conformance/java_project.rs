@@ -6,7 +6,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::suite::target_folder;
+use super::setting::Workers;
+use super::suite::{Batch, target_folder};
+use crate::sdk_images::Sdk;
 use crate::workspace::must;
 
 /// Packages whose private parts Beam's tests and the harness look into.
@@ -59,8 +61,28 @@ impl JavaProject {
         Ok(command)
     }
 
+    /// The option by which next to nothing is staged: for workers that take nothing of it, all these jars would be hashed for each
+    /// pipeline.
+    pub(super) fn hardly_any_files(&self) -> String {
+        format!("--filesToStage={}", self.classes().display())
+    }
+
     /// Where the launcher's classes are.
-    pub(super) fn classes(&self) -> PathBuf {
+    fn classes(&self) -> PathBuf {
         self.folder.join("classes")
     }
+}
+
+/// The options by which pipelines run at the batch's endpoint, in an environment of this type.
+pub(super) fn runner_options(batch: &Batch<'_>, environment: &str) -> Vec<String> {
+    let mut options = vec![
+        "--runner=TestUniversalRunner".to_owned(),
+        format!("--jobEndpoint={}", batch.endpoint),
+        format!("--defaultEnvironmentType={environment}"),
+        "--experiments=beam_fn_api".to_owned(),
+    ];
+    if batch.workers == Workers::Docker {
+        options.push(format!("--defaultEnvironmentConfig={}", Sdk::Java.image()));
+    }
+    options
 }

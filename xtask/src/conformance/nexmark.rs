@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use super::java_project::JavaProject;
+use super::java_project::{JavaProject, runner_options};
 use super::outcome::Outcome;
 use super::setting::Workers;
 use super::suite::{Batch, Suite};
@@ -17,13 +17,13 @@ use crate::sdk_images::Sdk;
 const VERSION: &str = "2.60.0";
 
 /// The class that runs a query.
-pub(crate) const MAIN: &str = "org.apache.beam.sdk.nexmark.Main";
+const MAIN: &str = "org.apache.beam.sdk.nexmark.Main";
 
 /// Those that have a model.
 const QUERIES: [u32; 12] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 14];
 
 /// So many that every query finds something.
-const EVENTS: u32 = 10_000;
+const EVENTS: u64 = 10_000;
 
 /// How a row of the benchmark's table begins: the number of the configuration.
 const ROW: &str = "  0000  ";
@@ -31,6 +31,23 @@ const ROW: &str = "  0000  ";
 /// The class path.
 pub(crate) fn project(workspace: &Path) -> JavaProject {
     JavaProject::new(workspace, "java-nexmark", Some("nexmark"))
+}
+
+/// Runs a query on so many events, on a runner that is yet to be named.
+pub(crate) fn command(
+    project: &JavaProject,
+    query: &str,
+    streaming: bool,
+    events: u64,
+) -> Result<Command> {
+    let mut command = project.machine()?;
+    command
+        .arg(MAIN)
+        .args(["--manageResources=false", "--monitorJobs=true"])
+        .arg(format!("--query={query}"))
+        .arg(format!("--streaming={streaming}"))
+        .arg(format!("--numEvents={events}"));
+    Ok(command)
 }
 
 /// The suite.
@@ -83,31 +100,14 @@ impl Suite for NexmarkSuite {
         let Some((query, mode)) = query.and_then(|query| query.split_once('.')) else {
             bail!("Nexmark has no query {test:?}");
         };
-        let mut command = self.0.machine()?;
+        let mut command = command(&self.0, query, mode == "streaming", EVENTS)?;
         command
-            .arg(MAIN)
-            .args(["--runner=TestUniversalRunner", "--experiments=beam_fn_api"])
-            .arg(format!("--jobEndpoint={}", batch.endpoint))
-            .arg(format!(
-                "--defaultEnvironmentType={}",
-                batch.workers.environment_type()
-            ))
-            .args(["--manageResources=false", "--monitorJobs=true"])
+            .args(runner_options(batch, batch.workers.environment_type()))
             .arg("--assertCorrectness=true")
-            .arg(format!("--query={query}"))
-            .arg(format!("--streaming={}", mode == "streaming"))
-            .arg(format!("--numEvents={EVENTS}"))
             // The models have one.
             .arg("--numEventGenerators=1");
-        match batch.workers {
-            Workers::Loopback => {
-                // Such workers take nothing that is staged.
-                command.arg(format!("--filesToStage={}", self.0.classes().display()));
-            }
-            Workers::Process => {}
-            Workers::Docker => {
-                command.arg(format!("--defaultEnvironmentConfig={}", Sdk::Java.image()));
-            }
+        if batch.workers == Workers::Loopback {
+            command.arg(self.0.hardly_any_files());
         }
         command.current_dir(&self.0.folder);
         Ok(command)
@@ -123,18 +123,13 @@ impl Suite for NexmarkSuite {
     }
 }
 
-/// What a row of the benchmark's table says: seconds from the first event to the last result, events in each of them, and how
-/// many results there were.
-fn row(line: &str) -> Option<(f64, u64)> {
+/// How long the query took from the first event to the last result, if this is the row of the benchmark's table that says so and
+/// it found something: behind the seconds are the events in each of them, and how many results there were.
+pub(crate) fn seconds(line: &str) -> Option<f64> {
     let mut columns = line.strip_prefix(ROW)?.split_whitespace();
     let seconds = columns.next()?.parse().ok()?;
     let _events_per_second: f64 = columns.next()?.parse().ok()?;
-    Some((seconds, columns.next()?.parse().ok()?))
-}
-
-/// How long the query took, if this is the line that says so and it found something.
-pub(crate) fn seconds(line: &str) -> Option<f64> {
-    let (seconds, results) = row(line)?;
+    let results: u64 = columns.next()?.parse().ok()?;
     (results > 0).then_some(seconds)
 }
 
