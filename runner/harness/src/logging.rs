@@ -67,7 +67,6 @@ impl BeamFnLogging for LoggingService {
         &self,
         request: Request<Streaming<log_entry::List>>,
     ) -> Result<Response<Self::LoggingStream>, Status> {
-        // What a worker that was let go before it came has to say is heard out, and is of no job.
         let worker = self.registry.worker_unless_departed(&request, "logging")?;
         if let Some(worker) = &worker {
             worker.logs.store(true, Ordering::Relaxed);
@@ -79,26 +78,30 @@ impl BeamFnLogging for LoggingService {
         let (open, control) = mpsc::channel(1);
         tokio::spawn(async move {
             let _open: mpsc::Sender<Result<LogControl, Status>> = open;
-            let worker = worker.as_deref();
-            loop {
-                match entries.message().await {
-                    Ok(Some(list)) => {
-                        if let Some(worker) = worker {
-                            take(worker, list);
-                        }
-                    }
-                    Ok(None) => break,
-                    Err(status) => {
-                        debug!(worker_id = worker.map(|worker| &worker.id), %status, "logging stream ended");
-                        break;
-                    }
-                }
-            }
-            if let Some(worker) = worker {
-                worker.said_all.cancel();
-            }
+            listen(worker.as_deref(), &mut entries).await;
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(control))))
+    }
+}
+
+/// Takes what a worker says until it has said all. `None` is a worker that was let go before it came: it is heard out.
+async fn listen(worker: Option<&WorkerState>, entries: &mut Streaming<log_entry::List>) {
+    loop {
+        match entries.message().await {
+            Ok(Some(list)) => {
+                if let Some(worker) = worker {
+                    take(worker, list);
+                }
+            }
+            Ok(None) => break,
+            Err(status) => {
+                debug!(worker_id = worker.map(|worker| &worker.id), %status, "logging stream ended");
+                break;
+            }
+        }
+    }
+    if let Some(worker) = worker {
+        worker.said_all.cancel();
     }
 }
 

@@ -41,11 +41,7 @@ def pytest_configure(config):
   global _local_pipelines
   config.addinivalue_line('markers', 'it_validatesrunner: a test for any runner')
   # What pipelines of the SDK's own tests run on.
-  options = [
-      '--runner=PortableRunner',
-      '--job_endpoint=' + os.environ.get('CONFORMANCE_ENDPOINT', ''),
-      '--environment_type=' + os.environ.get('CONFORMANCE_ENVIRONMENT_TYPE', 'LOOPBACK'),
-  ]
+  options = os.environ.get('CONFORMANCE_OPTIONS', '').split()
   TestPipeline.pytest_test_pipeline_options = ' '.join(options)
   if 'CONFORMANCE_ALL_PIPELINES' in os.environ:
     # Other pipelines of tests take their options from where a program's do.

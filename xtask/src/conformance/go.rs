@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use super::dataflow;
 use super::drain;
 use super::go_packages::Tests;
 use super::outcome::Outcome;
@@ -139,13 +140,18 @@ impl Suite for GoSuite {
             .find(|found| self.tests.name_of(found) == package)
             .with_context(|| format!("no package {package}"))?;
         let source = self.module()?.join("go").join(found.path);
-        if name == DRAINED {
+        if name == DRAINED && self.tests == Tests::Integration {
             let limit = Duration::from_secs(batch.limit_seconds);
             drain::when_running(batch.endpoint.to_owned(), "go-testdrain", limit);
         }
         let mut command = Command::new(self.program(package));
+        if self.tests == Tests::Dataflow {
+            dataflow::lead_clients(&mut command, batch.endpoint);
+            command.args(dataflow::go_options(batch.endpoint));
+        } else {
+            command.args(universal_options(batch));
+        }
         if batch.workers == Workers::Docker {
-            command.arg(format!("--environment_config={}", Sdk::Go.image()));
             command.env(
                 "STORAGE_EMULATOR_HOST",
                 format!("http://{}", batch.endpoint),
@@ -156,13 +162,8 @@ impl Suite for GoSuite {
         }
         command
             .arg(format!("-test.run=^{name}$"))
-            .args(["-test.v", "--runner=universal"])
-            .arg(format!(
-                "--environment_type={}",
-                batch.workers.environment_type()
-            ))
+            .arg("-test.v")
             .arg(format!("-test.timeout={}s", batch.limit_seconds))
-            .arg(format!("--endpoint={}", batch.endpoint))
             // Not used in LOOPBACK. The program is also a worker of its pipelines.
             .arg(format!(
                 "--worker_binary={}",
@@ -181,6 +182,19 @@ impl Suite for GoSuite {
             _ => Outcome::Failed,
         })
     }
+}
+
+/// The options by which Beam's runner for any job service runs pipelines at the batch's endpoint.
+fn universal_options(batch: &Batch<'_>) -> Vec<String> {
+    let mut options = vec![
+        "--runner=universal".to_owned(),
+        format!("--endpoint={}", batch.endpoint),
+        format!("--environment_type={}", batch.workers.environment_type()),
+    ];
+    if batch.workers == Workers::Docker {
+        options.push(format!("--environment_config={}", Sdk::Go.image()));
+    }
+    options
 }
 
 #[cfg(test)]

@@ -63,6 +63,8 @@ const SDK: [Package; 20] = [
 pub(crate) enum Tests {
     /// The integration and regression tests.
     Integration,
+    /// The same, but for what they themselves skip on Dataflow.
+    Dataflow,
     /// Those of the SDK's packages, and Prism's own.
     Sdk,
 }
@@ -72,6 +74,7 @@ impl Tests {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Integration => "go",
+            Self::Dataflow => "go-dataflow",
             Self::Sdk => "go-sdk",
         }
     }
@@ -79,13 +82,14 @@ impl Tests {
     pub(super) fn title(self) -> &'static str {
         match self {
             Self::Integration => "integration and regression tests",
+            Self::Dataflow => "integration and regression tests, through Dataflow's runner,",
             Self::Sdk => "tests of packages, Prism's among them, that run pipelines,",
         }
     }
 
     pub(super) fn packages(self) -> &'static [Package] {
         match self {
-            Self::Integration => &INTEGRATION,
+            Self::Integration | Self::Dataflow => &INTEGRATION,
             Self::Sdk => &SDK,
         }
     }
@@ -94,7 +98,9 @@ impl Tests {
     pub(super) fn name_of(self, package: &Package) -> &'static str {
         match self {
             // The last part of the path is enough.
-            Self::Integration => package.path.rsplit('/').next().unwrap_or(package.path),
+            Self::Integration | Self::Dataflow => {
+                package.path.rsplit('/').next().unwrap_or(package.path)
+            }
             Self::Sdk => package.path,
         }
     }
@@ -108,7 +114,7 @@ mod tests {
 
     #[test]
     fn packages_are_told_apart() {
-        for tests in [Tests::Integration, Tests::Sdk] {
+        for tests in [Tests::Integration, Tests::Dataflow, Tests::Sdk] {
             let all = tests
                 .packages()
                 .iter()

@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::Result;
 
+use super::dataflow;
 use super::emulator::ExpansionService;
 use super::java_project::{JavaProject, runner_options};
 use super::suite::{Batch, Suite};
@@ -28,6 +29,8 @@ const PROJECT_VARIABLE: &str = "GOOGLE_CLOUD_PROJECT";
 pub(crate) enum Category {
     /// Those that say whether a runner is one.
     ValidatesRunner,
+    /// The same, as Dataflow's own runner submits them.
+    Dataflow,
     /// All others of the SDK's core that run a pipeline.
     NeedsRunner,
     /// Those of extensions: joins, Avro, JSON, protocol buffers.
@@ -43,6 +46,7 @@ impl Category {
     fn suite(self) -> &'static str {
         match self {
             Self::ValidatesRunner => "java",
+            Self::Dataflow => "java-dataflow",
             Self::NeedsRunner => "java-needs-runner",
             Self::Extensions => "java-extensions",
             Self::Sql => "java-sql",
@@ -54,6 +58,7 @@ impl Category {
     fn profile(self) -> Option<&'static str> {
         match self {
             Self::ValidatesRunner | Self::NeedsRunner => None,
+            Self::Dataflow => Some("dataflow"),
             Self::Extensions => Some("extensions"),
             Self::Sql => Some("sql"),
             Self::Io => Some("io"),
@@ -64,7 +69,15 @@ impl Category {
     fn folder(self) -> &'static str {
         match self {
             Self::ValidatesRunner | Self::NeedsRunner => "java",
-            Self::Extensions | Self::Sql | Self::Io => self.suite(),
+            Self::Dataflow | Self::Extensions | Self::Sql | Self::Io => self.suite(),
+        }
+    }
+
+    /// The launcher's name for it.
+    fn launched(self) -> String {
+        match self {
+            Self::Dataflow => Self::ValidatesRunner.launched(),
+            category => format!("{category:?}"),
         }
     }
 }
@@ -122,6 +135,11 @@ impl Suite for JavaSuite {
             Category::Extensions => "extensions of Beam",
             Category::Sql => "Beam SQL",
             Category::Io => "connectors of Beam",
+            Category::Dataflow => {
+                return format!(
+                    "Java: ValidatesRunner tests of Beam {JAVA_BEAM_VERSION} through Dataflow's runner"
+                );
+            }
             category => return format!("Java: {category:?} tests of Beam {JAVA_BEAM_VERSION}"),
         };
         format!("Java: tests of {what} {JAVA_BEAM_VERSION} that run pipelines")
@@ -132,7 +150,7 @@ impl Suite for JavaSuite {
     }
 
     fn list(&self) -> Result<Vec<String>> {
-        let category = format!("{:?}", self.category);
+        let category = self.category.launched();
         let list = self.project.folder.join(format!("list-{category}"));
         let log = fs::File::create(self.project.folder.join("list.log"))?;
         must(
@@ -162,8 +180,11 @@ impl Suite for JavaSuite {
     }
 
     fn worker_variables(&self) -> Result<Vec<(&'static str, OsString)>> {
-        // Those of cross-language tests, of which only the core has some.
-        if self.category.profile().is_some() {
+        // Cross-language tests are the core's.
+        if matches!(
+            self.category,
+            Category::Extensions | Category::Sql | Category::Io
+        ) {
             return Ok(Vec::new());
         }
         Ok(vec![(PYTHON_VARIABLE, Beam::ensure()?.python.into())])
@@ -173,8 +194,10 @@ impl Suite for JavaSuite {
         let mut command = self.project.machine()?;
         let usual = batch.workers.environment_type();
         for (property, environment) in [("usual", usual), ("managed", "DOCKER")] {
-            let mut options = runner_options(batch, environment);
-            options.push("--environmentCacheMillis=10000".to_owned());
+            let mut options = match self.category {
+                Category::Dataflow => dataflow::java_options(batch.endpoint),
+                _ => runner_options(batch, environment),
+            };
             if matches!(self.category, Category::Sql | Category::Io) && environment == "LOOPBACK" {
                 options.push(self.project.hardly_any_files());
             }
@@ -184,8 +207,15 @@ impl Suite for JavaSuite {
         if batch.tests.iter().any(|test| test.contains("Xlang")) {
             command.arg(format!("-DexpansionPort={}", self.expansion_port()?));
         }
-        if self.category == Category::Io {
-            command.env(PROJECT_VARIABLE, "conformance");
+        match self.category {
+            Category::Io => {
+                command.env(PROJECT_VARIABLE, dataflow::PROJECT);
+            }
+            Category::Dataflow => {
+                let storage = format!("http://{}/storage/v1/", batch.endpoint);
+                command.arg(format!("-Ddataflume.gcs.endpoint={storage}"));
+            }
+            _ => {}
         }
         command
             .args(["dataflume.conformance.Launcher", "run"])

@@ -80,6 +80,7 @@ pub(super) fn runner_options(batch: &Batch<'_>, environment: &str) -> Vec<String
         format!("--jobEndpoint={}", batch.endpoint),
         format!("--defaultEnvironmentType={environment}"),
         "--experiments=beam_fn_api".to_owned(),
+        "--environmentCacheMillis=10000".to_owned(),
     ];
     if batch.workers == Workers::Docker {
         options.push(format!("--defaultEnvironmentConfig={}", Sdk::Java.image()));

@@ -4,6 +4,7 @@
 //! common to all (choosing tests, sharing them out to several processes, restarting after a hang, comparing with the known
 //! failures, the report) is here and knows no SDK.
 
+mod dataflow;
 mod drain;
 pub(crate) mod emulator;
 mod go;
@@ -81,6 +82,8 @@ pub(crate) enum SuiteName {
     PythonFnRunner,
     /// The wheel's tests that are marked `it_validatesrunner`; only if asked for.
     PythonValidatesRunner,
+    /// The same tests, as the Python SDK's runner for Dataflow submits them; only if asked for.
+    PythonDataflow,
     /// All the wheel's tests whose pipelines any runner can run, marked or not; only if asked for.
     PythonPipelines,
     /// The wheel's tests of Java transforms and Beam SQL in Python pipelines; only if asked for.
@@ -89,6 +92,8 @@ pub(crate) enum SuiteName {
     PythonYaml,
     /// The ValidatesRunner tests of the Java SDK.
     Java,
+    /// The same tests, as the Java SDK's runner for Dataflow submits them; only if asked for.
+    JavaDataflow,
     /// The Java SDK's other tests that run pipelines; only if asked for.
     JavaNeedsRunner,
     /// The tests of Java extensions that run pipelines; only if asked for.
@@ -101,6 +106,8 @@ pub(crate) enum SuiteName {
     JavaNexmark,
     /// The Go SDK's integration and regression tests.
     Go,
+    /// The same tests, as the Go SDK's runner for Dataflow submits them; only if asked for.
+    GoDataflow,
     /// The tests of the Go SDK's packages that run pipelines, and Prism's own; only if asked for.
     GoSdk,
     /// The TypeScript package's tests that run pipelines; only if asked for.
@@ -121,16 +128,19 @@ impl SuiteName {
             Self::Python => python(python::Tests::Portable),
             Self::PythonFnRunner => python(python::Tests::FnApi),
             Self::PythonValidatesRunner => python(python::Tests::Marked),
+            Self::PythonDataflow => python(python::Tests::Dataflow),
             Self::PythonPipelines => python(python::Tests::Pipelines),
             Self::PythonCrossLanguage => python(python::Tests::CrossLanguage),
             Self::PythonYaml => python(python::Tests::Yaml),
             Self::Java => java(java::Category::ValidatesRunner),
+            Self::JavaDataflow => java(java::Category::Dataflow),
             Self::JavaNeedsRunner => java(java::Category::NeedsRunner),
             Self::JavaExtensions => java(java::Category::Extensions),
             Self::JavaSql => java(java::Category::Sql),
             Self::JavaIo => java(java::Category::Io),
             Self::JavaNexmark => Box::new(nexmark::NexmarkSuite::new(workspace)),
             Self::Go => go(go_packages::Tests::Integration),
+            Self::GoDataflow => go(go_packages::Tests::Dataflow),
             Self::GoSdk => go(go_packages::Tests::Sdk),
             Self::TypeScript => Box::new(typescript::TypeScriptSuite::new(workspace)),
         }
@@ -141,7 +151,7 @@ impl SuiteName {
 /// turn on a busy machine is no failure of ours, so a test is given longer than by default.
 pub(crate) fn stage() -> Result<Counts> {
     let mut counts = Counts::default();
-    for suite in [SuiteName::Python, SuiteName::Go] {
+    for suite in [SuiteName::Python, SuiteName::Go, SuiteName::GoDataflow] {
         counts += Counts::check(run(&ConformanceArgs {
             suite: Some(suite),
             filter: None,

@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 
+use super::dataflow;
 use super::emulator::ExpansionService;
 use super::suite::{Batch, Suite, target_folder};
 use super::wheel;
@@ -46,6 +47,8 @@ pub(crate) enum Tests {
     FnApi,
     /// What is marked as a test for any runner, as it is.
     Marked,
+    /// The same, through Dataflow's API.
+    Dataflow,
     /// What is marked, and what is not but runs pipelines that any runner can run.
     Pipelines,
     /// Those of Java transforms in Python pipelines, Beam SQL among them.
@@ -82,13 +85,13 @@ impl PythonSuite {
     }
 
     /// What pytest is to collect.
-    fn tests(&self) -> Result<Vec<OsString>> {
+    fn tests(&self, beam: &Beam) -> Result<Vec<OsString>> {
         Ok(match self.tests {
             Tests::Portable => vec![self.sources.join("endpoint_test.py").into()],
             Tests::FnApi => vec![self.sources.join("fn_runner_endpoint_test.py").into()],
-            Tests::Marked => {
+            Tests::Marked | Tests::Dataflow => {
                 let mut arguments = vec!["-m".into(), "it_validatesrunner".into()];
-                arguments.extend(wheel::files(&wheel::MARKED)?);
+                arguments.extend(wheel::files(beam, &wheel::MARKED));
                 arguments
             }
             Tests::Pipelines => {
@@ -96,11 +99,14 @@ impl PythonSuite {
                 let mut arguments = ["-o", "python_functions=", "-o", "python_classes="]
                     .map(OsString::from)
                     .to_vec();
-                arguments.extend(wheel::listed_files(&self.sources.join("pipelines.txt"))?);
+                arguments.extend(wheel::listed_files(
+                    beam,
+                    &self.sources.join("pipelines.txt"),
+                )?);
                 arguments
             }
-            Tests::CrossLanguage => wheel::files(&wheel::CROSS_LANGUAGE)?,
-            Tests::Yaml => wheel::files(&wheel::YAML)?,
+            Tests::CrossLanguage => wheel::files(beam, &wheel::CROSS_LANGUAGE),
+            Tests::Yaml => wheel::files(beam, &wheel::YAML),
         })
     }
 
@@ -176,7 +182,11 @@ impl PythonSuite {
     }
 
     fn pytest(&self) -> Result<Command> {
-        let mut command = Command::new(Beam::ensure()?.python);
+        let beam = match self.tests {
+            Tests::Dataflow => Beam::ensure_for_dataflow()?,
+            _ => Beam::ensure()?,
+        };
+        let mut command = Command::new(&beam.python);
         command
             .args([
                 "-m",
@@ -191,7 +201,7 @@ impl PythonSuite {
                 // What is outside the root has no file in its name.
                 "--rootdir=/",
             ])
-            .args(self.tests()?)
+            .args(self.tests(&beam)?)
             .current_dir(&self.folder)
             .env(
                 "PYTHONPATH",
@@ -260,6 +270,7 @@ impl Suite for PythonSuite {
             Tests::Portable => "python",
             Tests::FnApi => "python-fn-runner",
             Tests::Marked => "python-validates-runner",
+            Tests::Dataflow => "python-dataflow",
             Tests::Pipelines => "python-pipelines",
             Tests::CrossLanguage => "python-cross-language",
             Tests::Yaml => "python-yaml",
@@ -271,6 +282,7 @@ impl Suite for PythonSuite {
             Tests::Portable => "PortableRunnerTest",
             Tests::FnApi => "FnApiRunnerTest and FnApiBasedStateBackedCoderTest",
             Tests::Marked => "tests marked it_validatesrunner",
+            Tests::Dataflow => "tests marked it_validatesrunner, through Dataflow's runner,",
             Tests::Pipelines => "tests with pipelines, marked or not,",
             Tests::CrossLanguage => "tests of Java transforms (2.65.0) and Beam SQL",
             Tests::Yaml => "Beam YAML's tests",
@@ -322,6 +334,7 @@ impl Suite for PythonSuite {
             Tests::FnApi => &["--inline-group-size=0B"],
             Tests::Portable
             | Tests::Marked
+            | Tests::Dataflow
             | Tests::Pipelines
             | Tests::CrossLanguage
             | Tests::Yaml => &[],
@@ -334,12 +347,24 @@ impl Suite for PythonSuite {
 
     fn command(&self, batch: &Batch<'_>) -> Result<Command> {
         let mut command = self.pytest()?;
+        let options = match self.tests {
+            Tests::Dataflow => {
+                dataflow::lead_clients(&mut command, batch.endpoint);
+                dataflow::python_options(batch.endpoint)
+            }
+            _ => vec![
+                "--runner=PortableRunner".to_owned(),
+                format!("--job_endpoint={}", batch.endpoint),
+                format!("--environment_type={}", batch.workers.environment_type()),
+            ],
+        };
         command
             .env("CONFORMANCE_ENDPOINT", batch.endpoint)
             .env(
                 "CONFORMANCE_ENVIRONMENT_TYPE",
                 batch.workers.environment_type(),
             )
+            .env("CONFORMANCE_OPTIONS", options.join(" "))
             .env("CONFORMANCE_TESTS", &batch.tests_file)
             .env("CONFORMANCE_EVENTS", &batch.events_file)
             .env("CONFORMANCE_LIMIT_SECONDS", batch.limit_seconds.to_string());

@@ -43,17 +43,17 @@ pub(super) const MARKED: [&str; 10] = [
 ];
 
 /// Files of the installed SDK.
-pub(super) fn files(files: &[&str]) -> Result<Vec<OsString>> {
-    let package = Beam::ensure()?.package;
-    Ok(files.iter().map(|file| package.join(file).into()).collect())
+pub(super) fn files(beam: &Beam, files: &[&str]) -> Vec<OsString> {
+    let files = files.iter();
+    files.map(|file| beam.package.join(file).into()).collect()
 }
 
 /// Those that a list names, one a line; other lines are remarks.
-pub(super) fn listed_files(list: &Path) -> Result<Vec<OsString>> {
+pub(super) fn listed_files(beam: &Beam, list: &Path) -> Result<Vec<OsString>> {
     let list = fs::read_to_string(list).with_context(|| format!("reading {}", list.display()))?;
     let named: Vec<&str> = list
         .lines()
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
         .collect();
-    files(&named)
+    Ok(files(beam, &named))
 }

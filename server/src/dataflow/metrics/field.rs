@@ -3,7 +3,8 @@
 use std::time::SystemTime;
 
 use dataflume_driver::metrics::Cell;
-use serde_json::{Value, json};
+use dataflume_proto::pipeline::{BoundedTrie, BoundedTrieNode};
+use serde_json::{Map, Value, json};
 
 use super::super::times;
 
@@ -66,8 +67,25 @@ pub(super) fn field(cell: &Cell) -> Option<Field> {
         Cell::LatestInt64(latest) => gauge(latest.timestamp_ms, latest.value.into()),
         Cell::LatestDouble(latest) => gauge(latest.timestamp_ms, json!(latest.value)),
         Cell::SetString(set) => Field::new("set", json!(set), json!([])),
+        // `trie` in the first clients that knew of tries, which fail when they find something there.
+        Cell::BoundedTrie(of) => Field::new("boundedTrie", trie(of), json!({"bound": of.bound})),
         _ => return None,
     })
+}
+
+fn trie(of: &BoundedTrie) -> Value {
+    match &of.root {
+        Some(root) => json!({"bound": of.bound, "root": node(root)}),
+        None => json!({"bound": of.bound, "singleton": of.singleton}),
+    }
+}
+
+fn node(of: &BoundedTrieNode) -> Value {
+    let children = of.children.iter();
+    let children: Map<_, _> = children
+        .map(|(segment, child)| (segment.clone(), node(child)))
+        .collect();
+    json!({"truncated": of.truncated, "children": children})
 }
 
 fn distribution_field(count: i64, sum: Value, min: Value, max: Value) -> Field {

@@ -6,7 +6,8 @@
 mod field;
 mod resources;
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use dataflume_driver::metrics::Cell;
@@ -23,6 +24,12 @@ use field::{Field, field, mean};
 /// The origin of what Dataflow itself measures.
 const SERVICE: &str = "dataflow/v1b3";
 
+/// How many elements a PCollection has.
+const ELEMENT_COUNT: &str = "ElementCount";
+
+/// How large they are.
+const MEAN_BYTE_COUNT: &str = "MeanByteCount";
+
 /// A metric, apart from its value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Name {
@@ -38,6 +45,14 @@ impl Name {
             origin: SERVICE,
             name: name.into(),
             context,
+        }
+    }
+
+    /// The value of a metric of this name; `None` if this API has no form for it.
+    fn field(&self, cell: &Cell) -> Option<Field> {
+        match self.origin == SERVICE && self.name == MEAN_BYTE_COUNT {
+            true => Some(Field::new("scalar", mean(cell)?, 0.into())),
+            false => field(cell),
         }
     }
 }
@@ -81,19 +96,38 @@ pub(super) async fn list(job: &Job, query: &Query) -> Result<Value, ApiError> {
 }
 
 fn collect(metrics: &JobMetrics, pipeline: &Pipeline) -> BTreeMap<Name, Values> {
+    let mut attempted = cells(&metrics.attempted, pipeline);
+    let mut committed = cells(&metrics.committed, pipeline);
+    let names: BTreeSet<Name> = attempted.keys().chain(committed.keys()).cloned().collect();
+    let mut values = |name: &Name| Values {
+        attempted: attempted.remove(name).and_then(|cell| name.field(&cell)),
+        committed: committed.remove(name).and_then(|cell| name.field(&cell)),
+    };
+    names
+        .into_iter()
+        .map(|name| {
+            let values = values(&name);
+            (name, values)
+        })
+        .collect()
+}
+
+/// What was reported of each metric, by several transforms that are one to the user.
+fn cells(infos: &[MonitoringInfo], pipeline: &Pipeline) -> BTreeMap<Name, Cell> {
     let outputs = outputs(pipeline);
-    let mut collected: BTreeMap<Name, Values> = BTreeMap::new();
-    for info in &metrics.attempted {
-        if let Some((name, field)) = translate(info, &outputs) {
-            collected.entry(name).or_default().attempted = Some(field);
+    let mut cells: BTreeMap<Name, Cell> = BTreeMap::new();
+    for (name, cell) in infos
+        .iter()
+        .filter_map(|info| translate(info, pipeline, &outputs))
+    {
+        match cells.entry(name) {
+            Entry::Vacant(entry) => {
+                entry.insert(cell);
+            }
+            Entry::Occupied(mut entry) => entry.get_mut().merge(&cell),
         }
     }
-    for info in &metrics.committed {
-        if let Some((name, field)) = translate(info, &outputs) {
-            collected.entry(name).or_default().committed = Some(field);
-        }
-    }
-    collected
+    cells
 }
 
 fn updates(name: &Name, values: Values, time: &str) -> Vec<Value> {
@@ -127,31 +161,44 @@ fn updates(name: &Name, values: Values, time: &str) -> Vec<Value> {
         .into()
 }
 
-fn translate(info: &MonitoringInfo, outputs: &BTreeMap<&str, Output<'_>>) -> Option<(Name, Field)> {
+fn translate(
+    info: &MonitoringInfo,
+    pipeline: &Pipeline,
+    outputs: &BTreeMap<&str, Output<'_>>,
+) -> Option<(Name, Cell)> {
     let cell = Cell::decode(&info.r#type, &info.payload).ok()?;
     let name = match info.urn.as_str() {
-        specs::ELEMENT_COUNT => service("ElementCount", info, outputs)?,
-        specs::SAMPLED_BYTE_SIZE => {
-            let mean = mean(&cell)?;
-            let name = service("MeanByteCount", info, outputs)?;
-            return Some((name, Field::new("scalar", mean, 0.into())));
-        }
-        urn if urn.starts_with("beam:metric:user:") => user(info)?,
+        specs::ELEMENT_COUNT => service(ELEMENT_COUNT, info, outputs)?,
+        specs::SAMPLED_BYTE_SIZE => service(MEAN_BYTE_COUNT, info, outputs)?,
+        urn if urn.starts_with("beam:metric:user:") => user(info, pipeline)?,
         _ => return None,
     };
-    Some((name, field(&cell)?))
+    Some((name, cell))
 }
 
-fn user(info: &MonitoringInfo) -> Option<Name> {
-    let label = |name: &str| info.labels.get(name).cloned();
-    let mut context = BTreeMap::from([("namespace", label("NAMESPACE")?)]);
+fn user(info: &MonitoringInfo, pipeline: &Pipeline) -> Option<Name> {
+    let label = |name: &str| info.labels.get(name);
+    let mut context = BTreeMap::from([("namespace", label("NAMESPACE")?.clone())]);
     // Transforms are known by their ids, which SDKs turn into the user's names.
-    context.extend(label("PTRANSFORM").map(|step| ("step", step)));
+    let step = label("PTRANSFORM").map(|id| users_transform(id, pipeline).to_owned());
+    context.extend(step.map(|step| ("step", step)));
     Some(Name {
         origin: "user",
-        name: label("NAME")?,
+        name: label("NAME")?.clone(),
         context,
     })
+}
+
+/// The transform of the user's that this one is, or is a part of: a part that the runner made has a longer id.
+fn users_transform<'a>(id: &'a str, pipeline: &Pipeline) -> &'a str {
+    let known = |id: &str| {
+        let components = pipeline.components.as_ref();
+        components.is_some_and(|all| all.transforms.contains_key(id))
+    };
+    let wholes = std::iter::successors(Some(id), |part| {
+        part.rsplit_once('/').map(|(whole, _)| whole)
+    });
+    wholes.into_iter().find(|id| known(id)).unwrap_or(id)
 }
 
 fn service(
@@ -199,8 +246,9 @@ fn outputs(pipeline: &Pipeline) -> BTreeMap<&str, Output<'_>> {
 
 #[cfg(test)]
 mod tests {
-    use dataflume_proto::pipeline::{Components, PTransform};
+    use dataflume_proto::pipeline::{BoundedTrie, BoundedTrieNode, Components, PTransform};
     use dataflume_proto::urn::monitoring_info_type_urns as types;
+    use prost::Message;
 
     use super::*;
 
@@ -269,6 +317,37 @@ mod tests {
     }
 
     #[test]
+    fn what_parts_of_a_transform_count_is_its_own() {
+        let words = |transform: &str, count: u8| {
+            let labels = [
+                ("NAMESPACE", "n"),
+                ("NAME", "words"),
+                ("PTRANSFORM", transform),
+            ];
+            info(
+                specs::USER_SUM_INT64,
+                types::SUM_INT64_TYPE,
+                &labels,
+                &[count],
+            )
+        };
+        let told = told(
+            vec![words("t1", 1), words("t1/split", 2), words("t2", 4)],
+            Vec::new(),
+        );
+        let attempted: Vec<_> = told.iter().step_by(2).collect();
+        let counts = |step: &str| {
+            let mut of_step = attempted
+                .iter()
+                .filter(|each| each["name"]["context"]["step"] == step);
+            of_step.next().map(|each| each["scalar"].clone())
+        };
+        assert_eq!(attempted.len(), 2);
+        assert_eq!(counts("t1"), Some(3.into()));
+        assert_eq!(counts("t2"), Some(4.into()));
+    }
+
+    #[test]
     fn distributions_keep_all_their_parts() {
         let lengths = info(
             specs::USER_DISTRIBUTION_INT64,
@@ -279,6 +358,43 @@ mod tests {
         let told = told(vec![lengths.clone()], vec![lengths]);
         let expected = json!({"count": 3, "sum": 12, "min": 2, "max": 6});
         assert_eq!(told[1]["distribution"], expected);
+    }
+
+    #[test]
+    fn tries_are_told_whole() {
+        let trie = |of: BoundedTrie| {
+            let paths = info(
+                specs::USER_BOUNDED_TRIE,
+                types::BOUNDED_TRIE_TYPE,
+                STEP,
+                &of.encode_to_vec(),
+            );
+            told(vec![paths.clone()], vec![paths])[1]["boundedTrie"].clone()
+        };
+        let single = BoundedTrie {
+            bound: 100,
+            singleton: vec!["a".to_owned(), "b".to_owned()],
+            ..BoundedTrie::default()
+        };
+        assert_eq!(trie(single), json!({"bound": 100, "singleton": ["a", "b"]}));
+        let cut = BoundedTrieNode {
+            truncated: true,
+            ..BoundedTrieNode::default()
+        };
+        let root = BoundedTrieNode {
+            children: [("a".to_owned(), cut)].into(),
+            ..BoundedTrieNode::default()
+        };
+        let several = BoundedTrie {
+            bound: 100,
+            root: Some(root),
+            ..BoundedTrie::default()
+        };
+        let children = json!({"a": {"truncated": true, "children": {}}});
+        assert_eq!(
+            trie(several),
+            json!({"bound": 100, "root": {"truncated": false, "children": children}})
+        );
     }
 
     #[test]

@@ -1,22 +1,22 @@
-//! Every worker that is expected or connected, by its id.
+//! One worker, expected or connected: its streams, what it knows, and what it runs.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use dataflume_proto::fn_execution::Elements;
 use dataflume_proto::pipeline::ApiServiceDescriptor;
 use rustc_hash::FxHashMap;
 use tokio::sync::{SetOnce, mpsc};
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Status};
-use tracing::{debug, warn};
+use tonic::Status;
+use tracing::debug;
 
+use super::lock;
 use crate::bundle::shared::Bundle;
 use crate::control::ControlLink;
 use crate::descriptor::RegisteredDescriptor;
-use crate::error::{BundleError, WorkerError};
+use crate::error::BundleError;
 use crate::logging::LogSink;
 use crate::metrics::ShortIds;
 use crate::peer::Process;
@@ -24,137 +24,12 @@ use crate::provision::{self, Provision};
 use crate::state::StateHandler;
 use crate::status::StatusLink;
 
-/// The metadata key that SDKs send on every call; TypeScript's not where it asks for a descriptor.
-pub(crate) const WORKER_ID: &str = "worker_id";
-
 /// Between a worker's id and a descriptor's.
 const WIRE_ID_SEPARATOR: char = '/';
 
 /// Input messages that may wait for a worker's data connection; each is up to about 1 MiB, or one
 /// chunk if that is larger.
 const DATA_MESSAGES_QUEUED: usize = 4;
-
-/// How many of the workers that were let go are known as such.
-const DEPARTED_KEPT: usize = 1_000;
-
-/// Locks a mutex that no holder can poison: none of them panics while holding it.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-/// The workers of all jobs.
-#[derive(Default)]
-pub(crate) struct Registry {
-    workers: Mutex<FxHashMap<String, Arc<WorkerState>>>,
-    /// The ids of those that were let go last. One that was asked for may come when its job is done.
-    departed: Mutex<VecDeque<String>>,
-}
-
-impl Registry {
-    pub(crate) fn insert(&self, worker: Arc<WorkerState>) -> Result<(), WorkerError> {
-        let mut workers = lock(&self.workers);
-        if workers.contains_key(&worker.id) {
-            return Err(WorkerError::DuplicateWorker(worker.id.clone()));
-        }
-        workers.insert(worker.id.clone(), worker);
-        Ok(())
-    }
-
-    pub(crate) fn remove(&self, worker_id: &str) {
-        if lock(&self.workers).remove(worker_id).is_none() {
-            return;
-        }
-        let mut departed = lock(&self.departed);
-        if departed.len() == DEPARTED_KEPT {
-            departed.pop_front();
-        }
-        departed.push_back(worker_id.to_owned());
-    }
-
-    /// The descriptor that a worker knows by the id.
-    pub(crate) fn descriptor(&self, wire_id: &str) -> Option<Arc<RegisteredDescriptor>> {
-        lock(&self.workers)
-            .values()
-            .find_map(|worker| worker.descriptor_on_the_wire(wire_id))
-    }
-
-    /// The worker that runs the bundle, if only one runs a bundle of this name.
-    pub(crate) fn worker_that_runs(&self, instruction_id: &str) -> Option<Arc<WorkerState>> {
-        let workers = lock(&self.workers);
-        let mut running = workers
-            .values()
-            .filter(|worker| worker.bundle(instruction_id).is_some());
-        let worker = running.next()?;
-        running.next().is_none().then(|| worker.clone())
-    }
-
-    /// Whether a call does not say which worker it comes from.
-    pub(crate) fn is_nameless<T>(request: &Request<T>) -> bool {
-        let id = request.metadata().get(WORKER_ID);
-        id.is_none_or(|id| id.is_empty())
-    }
-
-    /// The worker that a call comes from; `None` if it was let go.
-    pub(crate) fn worker_unless_departed<T>(
-        &self,
-        request: &Request<T>,
-        service: &'static str,
-    ) -> Result<Option<Arc<WorkerState>>, Status> {
-        let id = request.metadata().get(WORKER_ID);
-        let id = id.and_then(|id| id.to_str().ok());
-        if id.is_some_and(|id| self.has_departed(id)) {
-            debug!(
-                service,
-                worker_id = id,
-                "a call from a worker that was let go"
-            );
-            return Ok(None);
-        }
-        self.worker_of(request, service).map(Some)
-    }
-
-    fn has_departed(&self, worker_id: &str) -> bool {
-        let is_there = lock(&self.workers).contains_key(worker_id);
-        !is_there && lock(&self.departed).iter().any(|known| known == worker_id)
-    }
-
-    /// The worker that a call comes from.
-    pub(crate) fn worker_of<T>(
-        &self,
-        request: &Request<T>,
-        service: &'static str,
-    ) -> Result<Arc<WorkerState>, Status> {
-        let remote = request.remote_addr();
-        let Some(id) = request.metadata().get(WORKER_ID) else {
-            warn!(
-                service,
-                ?remote,
-                "a call without worker_id metadata was refused"
-            );
-            return Err(Status::invalid_argument(format!(
-                "the {service} service needs the metadata key {WORKER_ID:?}, by which workers are told apart"
-            )));
-        };
-        let id = id.to_str().map_err(|_| {
-            Status::invalid_argument(format!("the metadata key {WORKER_ID:?} is not text"))
-        })?;
-        let worker = lock(&self.workers).get(id).cloned();
-        worker.ok_or_else(|| {
-            warn!(
-                service,
-                worker_id = id,
-                ?remote,
-                "a call from an unknown worker was refused"
-            );
-            Status::permission_denied(format!(
-                "no worker with id {id:?} is expected here ({service} service): \
-                 it was never registered, or its job has ended"
-            ))
-        })
-    }
-}
 
 /// What is known of one worker. Shared by its streams and its handles.
 pub(crate) struct WorkerState {
