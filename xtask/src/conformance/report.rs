@@ -17,12 +17,13 @@ const HEADER: &str = "\
 # Conformance
 
 Beam's own suites, unmodified, against Dataflume, test by test. `cargo xtask conformance [python|java|go] [filter]` runs them and
-writes this page; `go-sdk`, `typescript`, `java-dataflow`, `java-needs-runner`, `java-extensions`, `java-sql`, `java-io`, `java-nexmark`,
-`python-fn-runner`, `python-validates-runner`, `python-pipelines`, `python-cross-language` and `python-yaml` are further ones, run when
-they are asked for. `--endpoint HOST:PORT` runs them against another job service, and `--time-against-prism` compares how long the
-tests take. Pipelines run in LOOPBACK: the workers are threads of the test's own process. Only cross-language tests, Python's with Beam
-SQL among them, and what Dataflow's runners submit, run in Dataflume's own workers. An expansion service is started by the command. The last section
-has the totals with process workers, with several workers, and under stress. A test that is known to fail is in
+writes this page; `go-sdk`, `typescript`, `java-needs-runner`, `java-extensions`, `java-sql`, `java-io`, `java-nexmark`, `python-fn-runner`,
+`python-validates-runner`, `python-pipelines`, `python-cross-language` and `python-yaml` are further ones, run when they are asked
+for; `java-dataflow`, `python-dataflow` and `go-dataflow` come through Dataflow's API, as the SDKs' runners for Dataflow submit them.
+`--endpoint HOST:PORT` runs them against another job service, and `--time-against-prism` compares how long the tests take.
+Pipelines run in LOOPBACK: the workers are threads of the test's own process. Only cross-language tests, Python's with Beam SQL among
+them, and what comes through Dataflow's API run in Dataflume's own workers; an expansion service is started by the command. The last section has the
+totals with process workers, with several workers, and under stress. A test that is known to fail is in
 `tests/conformance/known-failures` with the reason; any other failure fails the run. Seconds include the SDK's own: the Java client
 asks for a job's state every 3 s.
 ";
