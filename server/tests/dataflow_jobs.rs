@@ -204,6 +204,31 @@ async fn the_reason_of_a_failure_is_there_before_the_failure() {
 }
 
 #[tokio::test]
+async fn a_runner_of_tests_that_looks_before_it_waits_sees_a_job_that_ran() {
+    let server = TestServer::start().await;
+    let rest = Rest::staged(&server).await;
+    for (runner, seen) in [
+        ("TestDataflowRunner", ["RUNNING", "FAILED"]),
+        ("DataflowRunner", ["FAILED", "FAILED"]),
+    ] {
+        let mut job = job(&runner.to_lowercase());
+        job["environment"]["sdkPipelineOptions"]["options"]["runner"] = json!(runner);
+        let (_, created) = rest.create(&job).await;
+        let id = created["id"].as_str().unwrap();
+        let path = format!("{JOBS}/{id}");
+        let events = server.runner.job(id).events();
+        events.state(JobState::Running);
+        events.fail("it broke");
+        // Other clients are told what is, and their looks don't count.
+        assert_eq!(rest.get(&path).await["currentState"], "JOB_STATE_FAILED");
+        for state in seen {
+            let shown = rest.get_as_python(&path).await;
+            assert_eq!(shown["currentState"], format!("JOB_STATE_{state}"));
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_cancelled_job_ends_and_can_not_be_asked_again() {
     let server = TestServer::start().await;
     let rest = Rest::staged(&server).await;

@@ -37,7 +37,7 @@ use serde_json::Value;
 use tracing::{debug, warn};
 
 use crate::artifacts::ArtifactStaging;
-use crate::jobs::{Job, JobError, JobService};
+use crate::jobs::{Job, JobError, JobService, JobState};
 use body::Query;
 use patience::Question;
 use routes::{Resource, Target};
@@ -98,7 +98,10 @@ impl DataflowApi {
                 let job = self.job(&target, id)?;
                 let view = view(&query)?;
                 patience::wait(&job, &headers, Question::Look).await;
-                Ok(view::job(&job, &target, view))
+                match patience::looks_before_it_waits(&job, &headers) {
+                    true => Ok(looked_at(&job, &target, view)),
+                    false => Ok(view::job(&job, &target, view)),
+                }
             }
             (&Method::PUT, Resource::Job(id)) => {
                 let job = self.job(&target, id)?;
@@ -144,8 +147,21 @@ fn view(query: &Query) -> Result<View, ApiError> {
 /// would not ask for the reason.
 fn created(job: &Job, target: &Target, view: View) -> Value {
     match job.state() {
-        crate::jobs::JobState::Done => view::job(job, target, view),
+        JobState::Done => view::job(job, target, view),
         _ => view::as_created(job, target, view),
+    }
+}
+
+/// The answer to a client that looks until the job runs before it waits: of a job that has failed by now, for the same reason, once as
+/// it ran.
+fn looked_at(job: &Job, target: &Target, view: View) -> Value {
+    match job.state() {
+        JobState::Failed if job.tell_that_it_runs() => view::as_running(job, target, view),
+        JobState::Running => {
+            job.tell_that_it_runs();
+            view::job(job, target, view)
+        }
+        _ => view::job(job, target, view),
     }
 }
 

@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use http::HeaderMap;
+use prost_types::value::Kind;
 
 use super::view;
 use crate::jobs::Job;
@@ -18,6 +19,9 @@ const PYTHON_CREATES: Duration = Duration::from_secs(4);
 const PYTHON_LOOKS: Duration = Duration::from_secs(4);
 /// Of the thirty seconds that Go sleeps between looks.
 const GO_LOOKS: Duration = Duration::from_secs(20);
+
+/// The runner with which Python's tests run on Dataflow.
+const PYTHON_TESTS: &str = "TestDataflowRunner";
 
 /// What a client asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,15 +42,39 @@ pub(super) async fn wait(job: &Job, headers: &HeaderMap, question: Question) {
     }
 }
 
-fn limit(headers: &HeaderMap, question: Question) -> Option<Duration> {
+/// Whether the client looks until it sees the job run, and waits then, as Python's runner of tests does. It asks for the reason of a
+/// failure only while it waits.
+pub(super) fn looks_before_it_waits(job: &Job, headers: &HeaderMap) -> bool {
+    let runner = job.options().fields.get("beam:option:runner:v1");
+    let runner = runner.and_then(|runner| runner.kind.as_ref());
+    let is_of_tests =
+        matches!(runner, Some(Kind::StringValue(name)) if name.ends_with(PYTHON_TESTS));
+    is_of_tests && client(headers) == Some(Client::Python)
+}
+
+/// Clients that are known for how they wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Client {
+    Python,
+    Go,
+}
+
+fn client(headers: &HeaderMap) -> Option<Client> {
     let client = headers.get("x-goog-api-client")?.to_str().ok()?;
     let says = |word: &str| client.split(' ').any(|part| part.starts_with(word));
-    match question {
-        // The generated client's transport, which the SDK uses.
-        Question::Create if says("gl-python/") && says("gapic/") => Some(PYTHON_CREATES),
-        Question::Look if says("gl-python/") && says("gapic/") => Some(PYTHON_LOOKS),
-        Question::Look if says("gl-go/") => Some(GO_LOOKS),
-        _ => None,
+    // The generated client's transport, which the SDK uses.
+    if says("gl-python/") && says("gapic/") {
+        return Some(Client::Python);
+    }
+    says("gl-go/").then_some(Client::Go)
+}
+
+fn limit(headers: &HeaderMap, question: Question) -> Option<Duration> {
+    match (client(headers)?, question) {
+        (Client::Python, Question::Create) => Some(PYTHON_CREATES),
+        (Client::Python, Question::Look) => Some(PYTHON_LOOKS),
+        (Client::Go, Question::Look) => Some(GO_LOOKS),
+        (Client::Go, Question::Create) => None,
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::routes::Target;
 use super::{enums, times};
-use crate::jobs::{Job, JobState, Scope};
+use crate::jobs::{Job, JobState, Scope, StateEvent};
 
 /// How much of a job is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,10 +80,24 @@ pub(super) fn job(job: &Job, target: &Target, view: View) -> Value {
 
 /// As the job was at its very beginning.
 pub(super) fn as_created(found: &Job, target: &Target, view: View) -> Value {
+    let first = found.states().get(..2).and_then(<[_]>::last).copied();
+    as_it_was(found, first, target, view)
+}
+
+/// As the job was while it ran, if it did.
+pub(super) fn as_running(found: &Job, target: &Target, view: View) -> Value {
+    let states = found.states();
+    let running = states
+        .into_iter()
+        .find(|event| event.state == JobState::Running);
+    as_it_was(found, running, target, view)
+}
+
+fn as_it_was(found: &Job, then: Option<StateEvent>, target: &Target, view: View) -> Value {
     let mut shown = job(found, target, view);
-    if let Some(first) = found.states().get(..2).and_then(<[_]>::last) {
-        shown["currentState"] = enums::state(first.state).into();
-        shown["currentStateTime"] = times::text(first.time).into();
+    if let Some(then) = then {
+        shown["currentState"] = enums::state(then.state).into();
+        shown["currentStateTime"] = times::text(then.time).into();
     }
     shown
 }

@@ -1,5 +1,6 @@
 //! One job.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -32,6 +33,8 @@ pub struct Job {
     workers: Mutex<Vec<WorkersEvent>>,
     /// As they were changed while it runs.
     limits: Mutex<WorkerLimits>,
+    /// A client that wants to see it run has been told that it does.
+    seen_running: AtomicBool,
 }
 
 #[derive(Default)]
@@ -64,6 +67,7 @@ impl Job {
             control: Mutex::default(),
             workers: Mutex::default(),
             limits: Mutex::default(),
+            seen_running: AtomicBool::new(false),
         }
     }
 
@@ -95,6 +99,11 @@ impl Job {
     #[must_use]
     pub fn options(&self) -> &Struct {
         &self.options
+    }
+
+    /// Notes that a client that wants to see it run is told that it does; false if one has been before.
+    pub fn tell_that_it_runs(&self) -> bool {
+        !self.seen_running.swap(true, Ordering::Relaxed)
     }
 
     /// How it was submitted.

@@ -110,7 +110,7 @@ impl EarlyWorkers {
 
 /// Ends workers whose job did not want them, and their pools.
 pub(super) async fn stop(workers: ByName) {
-    let stopped = workers.into_values().map(async |each| {
+    let stopped = workers.into_values().map(|each| async move {
         each.worker.stop().await;
         each.pool.shutdown().await;
     });

@@ -71,6 +71,14 @@ impl Rest {
         answer
     }
 
+    /// What a client that says of itself what the Python SDK does is told.
+    pub(crate) async fn get_as_python(&self, path: &str) -> Value {
+        let request = self.client.get(format!("{}/v1b3/{path}", self.url));
+        let says = "gl-python/3.11.2 rest/requests@2 gapic/0.13.0";
+        let answer = request.header("x-goog-api-client", says).send().await;
+        answer.unwrap().json().await.unwrap()
+    }
+
     pub(crate) async fn create(&self, job: &Value) -> (u16, Value) {
         self.send(Method::POST, JOBS, job.to_string()).await
     }
