@@ -13,7 +13,8 @@ fn staging() -> String {
     format!("gs://{PROJECT}/staging")
 }
 
-fn temporary() -> String {
+/// For what tests leave.
+pub(super) fn temporary() -> String {
     format!("gs://{PROJECT}/temp")
 }
 
@@ -33,22 +34,10 @@ pub(super) fn java_options(endpoint: &str) -> Vec<String> {
     ]
 }
 
-/// For a test's pipeline in Python.
-pub(super) fn python_options(endpoint: &str) -> Vec<String> {
+/// For a test's pipeline in Python, and for a test program in Go: they call the options the same.
+pub(super) fn options(runner: &str, endpoint: &str) -> Vec<String> {
     vec![
-        "--runner=TestDataflowRunner".to_owned(),
-        format!("--dataflow_endpoint=http://{endpoint}"),
-        format!("--temp_location={}", temporary()),
-        format!("--staging_location={}", staging()),
-        format!("--project={PROJECT}"),
-        format!("--region={REGION}"),
-    ]
-}
-
-/// For a test program in Go.
-pub(super) fn go_options(endpoint: &str) -> Vec<String> {
-    vec![
-        "--runner=dataflow".to_owned(),
+        format!("--runner={runner}"),
         format!("--dataflow_endpoint=http://{endpoint}"),
         format!("--temp_location={}", temporary()),
         format!("--staging_location={}", staging()),

@@ -147,7 +147,7 @@ impl Suite for GoSuite {
         let mut command = Command::new(self.program(package));
         if self.tests == Tests::Dataflow {
             dataflow::lead_clients(&mut command, batch.endpoint);
-            command.args(dataflow::go_options(batch.endpoint));
+            command.args(dataflow::options("dataflow", batch.endpoint));
         } else {
             command.args(universal_options(batch));
         }
@@ -158,7 +158,7 @@ impl Suite for GoSuite {
             );
         }
         if batch.workers == Workers::Docker && name == WITHOUT_MEMORY {
-            command.arg("--temp_location=gs://conformance/temp");
+            command.arg(format!("--temp_location={}", dataflow::temporary()));
         }
         command
             .arg(format!("-test.run=^{name}$"))

@@ -350,7 +350,7 @@ impl Suite for PythonSuite {
         let options = match self.tests {
             Tests::Dataflow => {
                 dataflow::lead_clients(&mut command, batch.endpoint);
-                dataflow::python_options(batch.endpoint)
+                dataflow::options("TestDataflowRunner", batch.endpoint)
             }
             _ => vec![
                 "--runner=PortableRunner".to_owned(),

@@ -6,8 +6,8 @@
 mod field;
 mod resources;
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use dataflume_driver::metrics::Cell;
@@ -96,29 +96,29 @@ pub(super) async fn list(job: &Job, query: &Query) -> Result<Value, ApiError> {
 }
 
 fn collect(metrics: &JobMetrics, pipeline: &Pipeline) -> BTreeMap<Name, Values> {
-    let mut attempted = cells(&metrics.attempted, pipeline);
-    let mut committed = cells(&metrics.committed, pipeline);
-    let names: BTreeSet<Name> = attempted.keys().chain(committed.keys()).cloned().collect();
-    let mut values = |name: &Name| Values {
-        attempted: attempted.remove(name).and_then(|cell| name.field(&cell)),
-        committed: committed.remove(name).and_then(|cell| name.field(&cell)),
-    };
-    names
-        .into_iter()
-        .map(|name| {
-            let values = values(&name);
-            (name, values)
-        })
-        .collect()
+    let outputs = outputs(pipeline);
+    let mut collected: BTreeMap<Name, Values> = BTreeMap::new();
+    for (name, cell) in cells(&metrics.attempted, pipeline, &outputs) {
+        let field = name.field(&cell);
+        collected.entry(name).or_default().attempted = field;
+    }
+    for (name, cell) in cells(&metrics.committed, pipeline, &outputs) {
+        let field = name.field(&cell);
+        collected.entry(name).or_default().committed = field;
+    }
+    collected
 }
 
 /// What was reported of each metric, by several transforms that are one to the user.
-fn cells(infos: &[MonitoringInfo], pipeline: &Pipeline) -> BTreeMap<Name, Cell> {
-    let outputs = outputs(pipeline);
+fn cells(
+    infos: &[MonitoringInfo],
+    pipeline: &Pipeline,
+    outputs: &BTreeMap<&str, Output<'_>>,
+) -> BTreeMap<Name, Cell> {
     let mut cells: BTreeMap<Name, Cell> = BTreeMap::new();
     for (name, cell) in infos
         .iter()
-        .filter_map(|info| translate(info, pipeline, &outputs))
+        .filter_map(|info| translate(info, pipeline, outputs))
     {
         match cells.entry(name) {
             Entry::Vacant(entry) => {
