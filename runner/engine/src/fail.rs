@@ -6,6 +6,9 @@ use crate::engine::{Engine, Running};
 use crate::io::{Action, BundleFailure, Executor, JobOutcome};
 use crate::pending::Retry;
 
+/// As much of a stage's name as tells it from others: it has the names of all that is fused.
+const SHOWN_CHARS: usize = 200;
+
 impl Engine {
     pub(crate) fn fail_bundle(&mut self, id: BundleId, failure: BundleFailure) {
         match failure {
@@ -55,13 +58,11 @@ impl Engine {
     /// Dataflow's rule for batch: the same bundle is tried a few times, then the job fails with
     /// the text of the last error.
     fn retry_failed(&mut self, running: Running, error: &str) {
-        let stage = &self.topology.node(running.bundle.stage).name;
+        let stage = shortened(&self.topology.node(running.bundle.stage).name);
         let attempt = running.bundle.attempt;
         if attempt >= self.config.max_bundle_attempts {
-            // Without the names of all that is fused: the SDK's text says which transform it was.
-            let stage = running.bundle.stage;
             self.finish(JobOutcome::Failed(format!(
-                "a bundle of stage {stage} failed {attempt} times, the last time with:\n{error}"
+                "stage {stage}: a bundle failed {attempt} times, the last time with:\n{error}"
             )));
             return;
         }
@@ -75,7 +76,7 @@ impl Engine {
 
     /// Losing a worker is not the code's failure, unless the same bundle loses one after another.
     fn retry_lost(&mut self, running: Running, reason: &str) {
-        let stage = &self.topology.node(running.bundle.stage).name;
+        let stage = shortened(&self.topology.node(running.bundle.stage).name);
         let losses = running.worker_losses + 1;
         if losses >= self.config.max_worker_losses {
             self.finish(JobOutcome::Failed(format!(
@@ -100,5 +101,12 @@ impl Engine {
         };
         self.stages[stage.index()].pending.retries.push_back(retry);
         self.touch(stage);
+    }
+}
+
+fn shortened(name: &str) -> String {
+    match name.char_indices().nth(SHOWN_CHARS) {
+        Some((end, _)) => format!("{}...", &name[..end]),
+        None => name.to_owned(),
     }
 }

@@ -92,6 +92,20 @@ fn cases() {
     };
     assert_eq!(first_change(limits(1, 8), starting), None);
 
+    // Their start is no time in which work waited, nor one that tells how fast it is done.
+    let just_there = |look| Load {
+        starting: u32::from(look < 10),
+        processed_bytes: if look < 10 { 0 } else { (look - 10) * 500_000 },
+        ..busy
+    };
+    assert_eq!(first_change(limits(1, 8), just_there), None);
+    let idle_yet = |look| Load {
+        starting: u32::from(look < 10),
+        ..busy
+    };
+    let (at, _) = first_change(limits(1, 8), idle_yet).unwrap();
+    assert_eq!(at, 5_000 + 2_000);
+
     // What can't be spread needs no more workers.
     let lonely = |look| Load {
         startable: 0,

@@ -35,7 +35,7 @@ impl DataflowApi {
         check_name(&request.name)?;
         check_size(&body)?;
         check_supported(&request)?;
-        let submission = Submission {
+        let mut submission = Submission {
             id: Some(new_id(SystemTime::now())),
             scope: Some(Scope {
                 project: target.project.clone(),
@@ -50,6 +50,7 @@ impl DataflowApi {
             workers: translate::workers(&request.environment.worker_pools),
             // Dataflow sends them to Cloud Logging.
             worker_logs: WorkerLogs::InLog,
+            warnings: Vec::new(),
             description: body,
         };
         // Before the pipeline is read: an answer that got lost costs nothing, and a name that is
@@ -59,7 +60,7 @@ impl DataflowApi {
             return Ok(Submitted { job, replayed });
         }
         let pipeline = translate::pipeline(self.store(), &request).await?;
-        local_files::check(&pipeline)?;
+        submission.warnings = local_files::check(&pipeline)?;
         let staged = self.artifacts.uploaded(&pipeline).await?;
         let prepare = PrepareRequest {
             name: request.name.clone(),

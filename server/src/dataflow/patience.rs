@@ -30,13 +30,9 @@ pub(super) enum Question {
     Look,
 }
 
-/// Waits for the job's end, as long as it is worth to this client. Streaming jobs have none to wait
-/// for.
+/// Waits for the job's end, as long as it is worth to this client.
 pub(super) async fn wait(job: &Job, headers: &HeaderMap, question: Question) {
-    if view::is_streaming(job) {
-        return;
-    }
-    if let Some(limit) = limit(headers, question) {
+    if let Some(limit) = limit(headers, question, view::is_unbounded(job)) {
         // Whichever comes first is fine.
         let _ = tokio::time::timeout(limit, job.ended()).await;
     }
@@ -69,8 +65,10 @@ fn client(headers: &HeaderMap) -> Option<Client> {
     says("gl-go/").then_some(Client::Go)
 }
 
-fn limit(headers: &HeaderMap, question: Question) -> Option<Duration> {
+/// A job of unbounded input may end soon too, or never: its answer is held where the client has nothing else to do.
+fn limit(headers: &HeaderMap, question: Question, unbounded: bool) -> Option<Duration> {
     match (client(headers)?, question) {
+        (Client::Python, _) if unbounded => None,
         (Client::Python, Question::Create) => Some(PYTHON_CREATES),
         (Client::Python, Question::Look) => Some(PYTHON_LOOKS),
         (Client::Go, Question::Look) => Some(GO_LOOKS),
@@ -87,7 +85,7 @@ mod tests {
         let limit = |client: &'static str, question| {
             let mut headers = HeaderMap::new();
             headers.insert("x-goog-api-client", client.parse().unwrap());
-            limit(&headers, question)
+            limit(&headers, question, false)
         };
         let python = "gl-python/3.11.2 rest/requests@2 gapic/0.13.0";
         assert_eq!(limit(python, Question::Create), Some(PYTHON_CREATES));
@@ -97,6 +95,22 @@ mod tests {
         assert_eq!(limit(go, Question::Look), Some(GO_LOOKS));
         assert_eq!(limit("gl-java/17 gdcl/2.0", Question::Look), None);
         assert_eq!(limit("gl-python/3.11 gdcl/2", Question::Look), None);
-        assert_eq!(super::limit(&HeaderMap::new(), Question::Look), None);
+        assert_eq!(super::limit(&HeaderMap::new(), Question::Look, false), None);
+    }
+
+    #[test]
+    fn programs_that_start_a_job_without_an_end_go_on() {
+        let limit = |client: &'static str, question| {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-goog-api-client", client.parse().unwrap());
+            limit(&headers, question, true)
+        };
+        let python = "gl-python/3.11.2 rest/requests@2 gapic/0.13.0";
+        assert_eq!(limit(python, Question::Create), None);
+        assert_eq!(limit(python, Question::Look), None);
+        assert_eq!(
+            limit("gl-go/1.26 gdcl/0.297.0", Question::Look),
+            Some(GO_LOOKS)
+        );
     }
 }

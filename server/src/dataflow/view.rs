@@ -145,7 +145,8 @@ pub(super) fn is_streaming(job: &Job) -> bool {
     kind(job) == "JOB_TYPE_STREAMING"
 }
 
-fn is_unbounded(job: &Job) -> bool {
+/// Whether some of its data have no end, as far as the SDK knows.
+pub(super) fn is_unbounded(job: &Job) -> bool {
     use dataflume_proto::pipeline::is_bounded::Enum::Unbounded;
     let components = job.pipeline().components.as_ref();
     let mut collections = components

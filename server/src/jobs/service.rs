@@ -449,6 +449,9 @@ impl Table {
             prepared.options,
             prepared.submission,
         ));
+        for warning in &job.submission().warnings {
+            job.say(Importance::Warning, warning.clone());
+        }
         self.jobs.push(job.clone());
         self.by_id.insert(job.id().to_owned(), job.clone());
         self.total += 1;

@@ -21,6 +21,8 @@ pub struct Submission {
     pub workers: WorkerWishes,
     /// Where warnings of its workers are told.
     pub worker_logs: WorkerLogs,
+    /// What its user should know of it: the job's first messages.
+    pub warnings: Vec<String>,
     /// The API's own description of the job, to be given back as it came.
     pub description: Value,
 }

@@ -13,8 +13,8 @@ LONGEST_MESSAGE = 4000
 
 _calls = {}
 
-# Those of pipelines that would run in the test's own process, in the suite that has such.
-_local_pipelines = None
+# In suites in which a test may run none, or on a runner of its own choice.
+_sent_pipelines = None
 
 
 class OutOfTime(BaseException):
@@ -38,7 +38,7 @@ def _tell(**event):
 
 
 def pytest_configure(config):
-  global _local_pipelines
+  global _sent_pipelines
   config.addinivalue_line('markers', 'it_validatesrunner: a test for any runner')
   # What pipelines of the SDK's own tests run on.
   options = os.environ.get('CONFORMANCE_OPTIONS', '').split()
@@ -46,10 +46,14 @@ def pytest_configure(config):
   if 'CONFORMANCE_ALL_PIPELINES' in os.environ:
     # Other pipelines of tests take their options from where a program's do.
     sys.argv[1:] = options
-  if 'CONFORMANCE_LOCAL_PIPELINES' in os.environ:
-    from local_pipelines import LocalPipelines
+  if 'CONFORMANCE_COUNT_PIPELINES' in os.environ:
+    from sent_pipelines import SentPipelines
 
-    _local_pipelines = LocalPipelines(options)
+    _sent_pipelines = SentPipelines()
+  if 'CONFORMANCE_LOCAL_PIPELINES' in os.environ:
+    from sent_pipelines import redirect
+
+    redirect(options)
 
 
 @pytest.hookimpl(trylast=True)
@@ -82,8 +86,8 @@ def pytest_runtest_call():
 
 
 def pytest_runtest_logstart(nodeid):
-  if _local_pipelines:
-    _local_pipelines.sent = 0
+  if _sent_pipelines:
+    _sent_pipelines.sent = 0
   _tell(event='start', test=_name(nodeid))
 
 
@@ -100,6 +104,6 @@ def pytest_runtest_logreport(report):
 
 def pytest_runtest_logfinish(nodeid):
   seconds, outcome, message = _calls.pop(nodeid)
-  if _local_pipelines and _local_pipelines.sent == 0 and outcome == 'passed':
+  if _sent_pipelines and _sent_pipelines.sent == 0 and outcome == 'passed':
     outcome = 'no_pipeline'
   _tell(event='end', test=_name(nodeid), outcome=outcome, seconds=round(seconds, 3), message=message)

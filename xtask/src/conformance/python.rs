@@ -154,10 +154,25 @@ impl PythonSuite {
 
     /// For workers of the emulator's own: the tests' code imports the tests' packages.
     fn worker_python(&self) -> Result<PathBuf> {
+        let folder = match self.tests {
+            Tests::Dataflow => "worker-dataflow",
+            _ => "worker",
+        };
+        let more = [&self.packages(), &self.sources];
         interpreter(
-            &self.folder.join("worker"),
-            &[&self.packages(), &self.sources],
+            &self.beam()?,
+            &self.folder.join(folder),
+            &more.map(PathBuf::as_path),
         )
+    }
+
+    /// The environment of the tests, and of the emulator's own workers.
+    fn beam(&self) -> Result<Beam> {
+        match self.tests {
+            // With Google's packages, as Dataflow's images have.
+            Tests::Dataflow => Beam::ensure_for_dataflow(),
+            _ => Beam::ensure(),
+        }
     }
 
     /// The packages that the tests import.
@@ -182,10 +197,7 @@ impl PythonSuite {
     }
 
     fn pytest(&self) -> Result<Command> {
-        let beam = match self.tests {
-            Tests::Dataflow => Beam::ensure_for_dataflow()?,
-            _ => Beam::ensure()?,
-        };
+        let beam = self.beam()?;
         let mut command = Command::new(&beam.python);
         command
             .args([
@@ -208,6 +220,12 @@ impl PythonSuite {
                 std::env::join_paths([self.sources.clone(), self.packages()])?,
             )
             .env("PYTHONDONTWRITEBYTECODE", "1");
+        if matches!(
+            self.tests,
+            Tests::Marked | Tests::Dataflow | Tests::Pipelines
+        ) {
+            command.env("CONFORMANCE_COUNT_PIPELINES", "1");
+        }
         if self.tests == Tests::Pipelines {
             // Also where tests are listed: it says what they are called.
             command.env("CONFORMANCE_LOCAL_PIPELINES", "1");
@@ -217,8 +235,7 @@ impl PythonSuite {
 }
 
 /// An interpreter in the folder, with the SDK's packages and those in more folders.
-pub(super) fn interpreter(folder: &Path, more: &[&Path]) -> Result<PathBuf> {
-    let beam = Beam::ensure()?;
+pub(super) fn interpreter(beam: &Beam, folder: &Path, more: &[&Path]) -> Result<PathBuf> {
     let installed = beam.package.parent().context("a package has a folder")?;
     let version = installed
         .parent()

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::python;
 use super::setting::Workers;
 use super::suite::{Batch, Suite, target_folder};
-use crate::python::PYTHON_VARIABLE;
+use crate::python::{Beam, PYTHON_VARIABLE};
 use crate::workspace::must;
 
 /// The newest version of the npm package.
@@ -47,7 +47,11 @@ impl TypeScriptSuite {
 
     /// For the SDK's expansion services, and for workers of what they expand.
     fn python(&self) -> Result<PathBuf> {
-        python::interpreter(&self.folder.join("worker"), &[&self.python_packages()])
+        python::interpreter(
+            &Beam::ensure()?,
+            &self.folder.join("worker"),
+            &[&self.python_packages()],
+        )
     }
 
     fn program(&self, endpoint: &str) -> Result<Command> {

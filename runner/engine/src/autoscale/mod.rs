@@ -198,6 +198,11 @@ impl Autoscaler {
     }
 
     fn grow(&mut self, now: ProcessingTime, load: &Load, useful: u32) -> Option<Change> {
+        if load.starting > 0 {
+            // Those that were asked for last are to show first what they can do.
+            self.short_since = None;
+            return None;
+        }
         let since = *self.short_since.get_or_insert(now);
         let most = self.limits.max.max(self.limits.initial).min(useful);
         let waited_ms = now.0.saturating_sub(since.0);
@@ -205,8 +210,7 @@ impl Autoscaler {
             0 => 0,
             reductions => PATIENCE_MS << reductions.min(MAX_DOUBLINGS),
         };
-        // Those that were asked for last are to show first what they can do.
-        if self.target >= most || load.starting > 0 || waited_ms < hesitation_ms {
+        if self.target >= most || waited_ms < hesitation_ms {
             return None;
         }
         let remaining_ms = self.throughput.remaining_ms(load);

@@ -14,7 +14,12 @@ pub(super) struct Throughput {
 }
 
 impl Throughput {
+    /// What is done while workers start isn't what will be done when they are there.
     pub(super) fn observe(&mut self, now: ProcessingTime, load: &Load) {
+        if load.starting > 0 {
+            self.looks.clear();
+            return;
+        }
         self.looks.push_back((now, load.processed_bytes));
         if self.looks.len() > REMEMBERED {
             self.looks.pop_front();
