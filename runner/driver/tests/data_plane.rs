@@ -10,6 +10,7 @@ use dataflume_driver::data::cut::{ConsumerRule, CutSpec, OutputCutter};
 use dataflume_driver::data::hash::key_group;
 use dataflume_driver::data::{DataError, DataOptions, DataStore};
 use dataflume_driver::shuffle::{GroupSpec, group_at_end};
+use dataflume_engine::grouping::{Merge, WindowMerger};
 use dataflume_model::coder::Coder;
 use dataflume_model::ids::StageId;
 use dataflume_model::pane::PaneInfo;
@@ -182,14 +183,27 @@ fn grouped(
     input_bytes: u64,
     chunks: impl Iterator<Item = Result<Bytes, DataError>>,
 ) -> BTreeMap<(u8, i64), Vec<Vec<u8>>> {
+    grouped_by(
+        &WindowFn::Sessions { gap_ms: 10 },
+        spec,
+        input_bytes,
+        chunks,
+    )
+}
+
+fn grouped_by(
+    merger: &dyn WindowMerger,
+    spec: &GroupSpec,
+    input_bytes: u64,
+    chunks: impl Iterator<Item = Result<Bytes, DataError>>,
+) -> BTreeMap<(u8, i64), Vec<Vec<u8>>> {
     let output = WindowedCodec::new(
         Coder::kv(Coder::Bytes, Coder::iterable(Coder::Bytes)),
         WindowKind::Interval,
     );
     let mut found = BTreeMap::new();
     let (_folder, store) = store(1 << 20);
-    let sessions = WindowFn::Sessions { gap_ms: 10 };
-    let rests = group_at_end(spec, &store, &sessions, input_bytes, chunks, &mut |chunk| {
+    let rests = group_at_end(spec, &store, merger, input_bytes, chunks, &mut |chunk| {
         for element in output.iter(&chunk) {
             let element = element.unwrap();
             let Some(Ok(Window::Interval { start, end })) = element.windows().next() else {
@@ -216,14 +230,17 @@ fn grouped(
     found
 }
 
-#[test]
-fn sessions_are_merged_key_by_key() {
-    let windowing = WindowingStrategy {
+fn sessions() -> WindowingStrategy {
+    WindowingStrategy {
         window_fn: WindowFn::Sessions { gap_ms: 10 },
         merge_status: MergeStatus::NeedsMerge,
         kind: WindowKind::Interval,
         ..WindowingStrategy::default()
-    };
+    }
+}
+
+#[test]
+fn sessions_are_merged_key_by_key() {
     let element = |key: u8, value: u8, at: i64| (key, vec![value], at, vec![at]);
     let elements = [
         element(1, 1, 0),
@@ -231,7 +248,7 @@ fn sessions_are_merged_key_by_key() {
         element(1, 3, 50),
         element(2, 4, 7),
     ];
-    let spec = GroupSpec::new("group", codec(), windowing, &Coder::Bytes);
+    let spec = GroupSpec::new("group", codec(), sessions(), &Coder::Bytes);
     let chunks = || elements.chunks(1).map(|chunk| Ok(encode(chunk)));
     let found = grouped(&spec, 0, chunks());
     let expected = BTreeMap::from([
@@ -245,6 +262,66 @@ fn sessions_are_merged_key_by_key() {
         grouped(&spec.limited_to(0, usize::MAX), 0, chunks()),
         expected
     );
+}
+
+/// Merges windows whose starts are even tens, and those whose starts are odd: those between them belong to the others.
+struct ByParity;
+
+impl WindowMerger for ByParity {
+    fn merge(&self, sets: &[Vec<Window>]) -> Result<Vec<Vec<Merge>>, String> {
+        let parity = |window: &Window| match window {
+            Window::Interval { start, .. } => start.0 / 10 % 2,
+            other => panic!("{other}"),
+        };
+        let merged = |set: &Vec<Window>, wanted: i64| Merge {
+            result: Window::Interval {
+                start: EventTime(wanted * 10),
+                end: EventTime(1_000_000),
+            },
+            sources: set
+                .iter()
+                .filter(|window| parity(window) == wanted)
+                .cloned()
+                .collect(),
+        };
+        let sets = sets.iter();
+        Ok(sets
+            .map(|set| vec![merged(set, 0), merged(set, 1)])
+            .collect())
+    }
+}
+
+/// Values of one key, more than a grouping may hold, in many windows that become two.
+#[test]
+fn a_large_key_of_merging_windows_waits_on_disk() {
+    let limit = 2_000;
+    let spec = GroupSpec::new("group", codec(), sessions(), &Coder::Bytes);
+    let value = |n: i64| [n.to_be_bytes().as_slice(), &[0; 100]].concat();
+    let elements: Vec<Element> = (0..1_000)
+        .map(|n| {
+            (
+                1,
+                value(n),
+                n * 5 + n / 500 * 1_000,
+                vec![n * 5 + n / 500 * 1_000],
+            )
+        })
+        .collect();
+    let chunks = || elements.chunks(7).map(|chunk| Ok(encode(chunk)));
+    let halves: [Vec<Vec<u8>>; 2] = [(0..500), (500..1_000)].map(|half| half.map(value).collect());
+    let expected = BTreeMap::from([((1, 0), halves[0].clone()), ((1, 3_500), halves[1].clone())]);
+    assert_eq!(grouped(&spec, 0, chunks()), expected);
+    let limited = spec.clone().limited_to(limit, usize::MAX);
+    assert_eq!(grouped(&limited, 0, chunks()), expected);
+
+    let elements: Vec<Element> = (0..1_000)
+        .map(|n| (1, value(n), n * 10, vec![n * 10]))
+        .collect();
+    let chunks = || elements.chunks(7).map(|chunk| Ok(encode(chunk)));
+    let of = |parity: i64| (0..1_000).filter(move |n| n % 2 == parity).map(value);
+    let expected = BTreeMap::from([((1, 0), of(0).collect()), ((1, 10), of(1).collect())]);
+    assert_eq!(grouped_by(&ByParity, &spec, 0, chunks()), expected);
+    assert_eq!(grouped_by(&ByParity, &limited, 0, chunks()), expected);
 }
 
 /// One key has more values than travel with it, and than its grouping may hold.

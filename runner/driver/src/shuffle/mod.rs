@@ -2,7 +2,8 @@
 //!
 //! The input of one grouping is a key group or some. A large one is [cut into parts](partition) first.
 //! [`table`] indexes elements where they lie, without copying them. What outgrows the memory given to a grouping is written to disk as a sorted [`run`];
-//! in the end the runs are [merged](merge) as they are read. [`emit`] writes the groups: one whose
+//! in the end the runs are [merged](merge) as they are read, key by key where [windows] merge: a key's values [wait](waiting)
+//! until all of them are known. [`emit`] writes the groups: one whose
 //! values are too many to travel with it leaves the rest in the store, for the SDK to ask for page by
 //! page.
 
@@ -11,6 +12,8 @@ mod merge;
 mod partition;
 mod run;
 mod table;
+mod waiting;
+mod windows;
 
 use std::sync::Arc;
 
@@ -170,6 +173,6 @@ fn group(
         table.emit(out)
     } else {
         runs.push(Run::keep(spec, store, table)?);
-        merge::merge(spec, merger, runs, out)
+        merge::merge(spec, store, merger, runs, out)
     }
 }
