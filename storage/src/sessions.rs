@@ -10,8 +10,8 @@ const LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 /// So many are kept: each may hold a part of its content in memory.
 const LIMIT: usize = 256;
 
-/// The sessions of clients by their ids. Beyond the limit, the one that was left alone for the longest time is forgotten:
-/// its client is told that there is none, and begins again.
+/// The sessions of clients by their ids. Beyond the limit, the one that was left alone for the longest time is forgotten,
+/// of those that are [settled](Self::settle) if there are any: its client is told that there is none, and begins again.
 #[derive(Debug)]
 pub(crate) struct Sessions<K, V> {
     held: HashMap<K, Held<V>>,
@@ -22,6 +22,8 @@ struct Held<V> {
     value: V,
     begun: Instant,
     touched: Instant,
+    /// There is nothing left to go on with.
+    settled: bool,
 }
 
 impl<V> Held<V> {
@@ -42,7 +44,10 @@ impl<K: Copy + Eq + Hash, V> Sessions<K, V> {
     pub(crate) fn insert(&mut self, key: K, value: V, now: Instant) {
         self.held.retain(|_, held| held.is_alive(now));
         if self.held.len() >= LIMIT {
-            let idle = self.held.iter().min_by_key(|(_, held)| held.touched);
+            let idle = self
+                .held
+                .iter()
+                .min_by_key(|(_, held)| (!held.settled, held.touched));
             if let Some(key) = idle.map(|(key, _)| *key) {
                 self.held.remove(&key);
             }
@@ -51,6 +56,7 @@ impl<K: Copy + Eq + Hash, V> Sessions<K, V> {
             value,
             begun: now,
             touched: now,
+            settled: false,
         };
         self.held.insert(key, held);
     }
@@ -60,6 +66,13 @@ impl<K: Copy + Eq + Hash, V> Sessions<K, V> {
         let held = self.held.get_mut(&key).filter(|held| held.is_alive(now))?;
         held.touched = now;
         Some(&held.value)
+    }
+
+    /// The session has only its result left to tell.
+    pub(crate) fn settle(&mut self, key: K) {
+        if let Some(held) = self.held.get_mut(&key) {
+            held.settled = true;
+        }
     }
 
     pub(crate) fn remove(&mut self, key: K) -> Option<V> {
@@ -101,5 +114,19 @@ mod tests {
             [0, 1, 2, limit].map(|key| sessions.touch(key, now).is_some()),
             [true, false, true, true]
         );
+    }
+
+    #[test]
+    fn what_is_settled_makes_room_first() {
+        let now = Instant::now();
+        let mut sessions = Sessions::default();
+        for key in 0..LIMIT {
+            sessions.insert(key, (), now + Duration::from_secs(key as u64));
+        }
+        let now = now + Duration::from_secs(LIMIT as u64);
+        sessions.settle(LIMIT - 1);
+        sessions.insert(LIMIT, (), now);
+        assert!(sessions.touch(0, now).is_some());
+        assert!(sessions.touch(LIMIT - 1, now).is_none());
     }
 }

@@ -137,7 +137,7 @@ impl Uploads {
     /// - [`Error::UploadNotFound`] for an upload that was never begun, cancelled, or failed;
     /// - [`Error::UploadOffset`] for a gap, more content than the total, or a changed total;
     /// - [`Error::Interrupted`] where the stream breaks; the upload can be continued;
-    /// - those of [`ObjectWriter::finish`], which end the upload.
+    /// - those of a backend that can't take the content, and of [`ObjectWriter::finish`], which end the upload.
     pub async fn append<S, E>(&self, upload: UploadId, chunk: Chunk<S>) -> Result<UploadStatus>
     where
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
@@ -159,7 +159,13 @@ impl Uploads {
             granule_bytes: self.granule_bytes,
             rest: BytesMut::new(),
         };
-        receiving.receive(chunk.offset, chunk.content).await?;
+        if let Err(error) = receiving.receive(chunk.offset, chunk.content).await {
+            if !can_go_on(&error) {
+                *state = State::Dead;
+                self.forget(upload);
+            }
+            return Err(error);
+        }
         if chunk.is_last {
             *total = Some(writer.size());
         }
@@ -176,7 +182,10 @@ impl Uploads {
         let finishing = tokio::spawn(async move {
             let finished = writer.finish().await.map(Box::new);
             match &finished {
-                Ok(object) => *state = State::Complete(object.clone()),
+                Ok(object) => {
+                    *state = State::Complete(object.clone());
+                    uploads.lock().settle(upload);
+                }
                 Err(_) => uploads.forget(upload),
             }
             finished
@@ -228,6 +237,14 @@ impl Uploads {
     fn lock(&self) -> std::sync::MutexGuard<'_, Sessions<UploadId, Session>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether the client can send the same content again, or the right one. What the backend didn't take is lost.
+fn can_go_on(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Interrupted { .. } | Error::UploadOffset { .. }
+    )
 }
 
 fn not_found(upload: UploadId) -> Error {

@@ -2,7 +2,7 @@
 //!
 //! SDKs ask at once and then in fixed intervals, so a short job's end is noticed late: Python sleeps
 //! five seconds unless the very answer to its request to create the job says that it is done, Go
-//! sleeps thirty unless its first look does. So the answers to them are held for a moment, and
+//! sleeps thirty unless its first look does, Java two after each. So the answers to them are held for a moment, and
 //! given when the job ends.
 
 use std::time::Duration;
@@ -19,6 +19,9 @@ const PYTHON_CREATES: Duration = Duration::from_secs(4);
 const PYTHON_LOOKS: Duration = Duration::from_secs(4);
 /// Of the thirty seconds that Go sleeps between looks.
 const GO_LOOKS: Duration = Duration::from_secs(20);
+/// The age of the job until which Java's looks are held: later, the seconds that it sleeps matter less than that a program which looks
+/// for something else has its answer.
+const JAVA_LOOKS_UNTIL: Duration = Duration::from_secs(10);
 
 /// The runner with which Python's tests run on Dataflow.
 const PYTHON_TESTS: &str = "TestDataflowRunner";
@@ -32,7 +35,12 @@ pub(super) enum Question {
 
 /// Waits for the job's end, as long as it is worth to this client.
 pub(super) async fn wait(job: &Job, headers: &HeaderMap, question: Question) {
-    if let Some(limit) = limit(headers, question, view::is_unbounded(job)) {
+    let asked = Asked {
+        question,
+        unbounded: view::is_unbounded(job),
+        age: job.created().elapsed().unwrap_or_default(),
+    };
+    if let Some(limit) = limit(headers, asked) {
         // Whichever comes first is fine.
         let _ = tokio::time::timeout(limit, job.ended()).await;
     }
@@ -48,11 +56,21 @@ pub(super) fn looks_before_it_waits(job: &Job, headers: &HeaderMap) -> bool {
     is_of_tests && client(headers) == Some(Client::Python)
 }
 
+/// What a client asks, and of what kind of job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Asked {
+    question: Question,
+    /// It may end soon too, or never.
+    unbounded: bool,
+    age: Duration,
+}
+
 /// Clients that are known for how they wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Client {
     Python,
     Go,
+    Java,
 }
 
 fn client(headers: &HeaderMap) -> Option<Client> {
@@ -62,17 +80,23 @@ fn client(headers: &HeaderMap) -> Option<Client> {
     if says("gl-python/") && says("gapic/") {
         return Some(Client::Python);
     }
-    says("gl-go/").then_some(Client::Go)
+    match () {
+        () if says("gl-go/") => Some(Client::Go),
+        () if says("gl-java/") => Some(Client::Java),
+        () => None,
+    }
 }
 
-/// A job of unbounded input may end soon too, or never: its answer is held where the client has nothing else to do.
-fn limit(headers: &HeaderMap, question: Question, unbounded: bool) -> Option<Duration> {
-    match (client(headers)?, question) {
-        (Client::Python, _) if unbounded => None,
-        (Client::Python, Question::Create) => Some(PYTHON_CREATES),
-        (Client::Python, Question::Look) => Some(PYTHON_LOOKS),
+/// A job of unbounded input is waited for only where the client has nothing else to do.
+fn limit(headers: &HeaderMap, asked: Asked) -> Option<Duration> {
+    match (client(headers)?, asked.question) {
         (Client::Go, Question::Look) => Some(GO_LOOKS),
         (Client::Go, Question::Create) => None,
+        _ if asked.unbounded => None,
+        (Client::Python, Question::Create) => Some(PYTHON_CREATES),
+        (Client::Python, Question::Look) => Some(PYTHON_LOOKS),
+        (Client::Java, Question::Look) => JAVA_LOOKS_UNTIL.checked_sub(asked.age),
+        (Client::Java, Question::Create) => None,
     }
 }
 
@@ -80,37 +104,58 @@ fn limit(headers: &HeaderMap, question: Question, unbounded: bool) -> Option<Dur
 mod tests {
     use super::*;
 
+    const PYTHON: &str = "gl-python/3.11.2 rest/requests@2 gapic/0.13.0";
+    const GO: &str = "gl-go/1.26 gdcl/0.297.0";
+    const JAVA: &str = "gl-java/17 gdcl/2.0";
+
+    const CREATE: Asked = Asked {
+        question: Question::Create,
+        unbounded: false,
+        age: Duration::ZERO,
+    };
+    const LOOK: Asked = Asked {
+        question: Question::Look,
+        ..CREATE
+    };
+
+    fn held(client: &'static str, asked: Asked) -> Option<Duration> {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-goog-api-client", client.parse().unwrap());
+        limit(&headers, asked)
+    }
+
     #[test]
     fn only_clients_that_sleep_are_held() {
-        let limit = |client: &'static str, question| {
-            let mut headers = HeaderMap::new();
-            headers.insert("x-goog-api-client", client.parse().unwrap());
-            limit(&headers, question, false)
+        assert_eq!(held(PYTHON, CREATE), Some(PYTHON_CREATES));
+        assert_eq!(held(PYTHON, LOOK), Some(PYTHON_LOOKS));
+        assert_eq!(held(GO, CREATE), None);
+        assert_eq!(held(GO, LOOK), Some(GO_LOOKS));
+        assert_eq!(held("gl-python/3.11 gdcl/2", LOOK), None);
+        assert_eq!(limit(&HeaderMap::new(), LOOK), None);
+    }
+
+    #[test]
+    fn a_java_program_is_held_while_the_job_is_young() {
+        let look = |seconds| Asked {
+            age: Duration::from_secs(seconds),
+            ..LOOK
         };
-        let python = "gl-python/3.11.2 rest/requests@2 gapic/0.13.0";
-        assert_eq!(limit(python, Question::Create), Some(PYTHON_CREATES));
-        assert_eq!(limit(python, Question::Look), Some(PYTHON_LOOKS));
-        let go = "gl-go/1.26 gdcl/0.297.0";
-        assert_eq!(limit(go, Question::Create), None);
-        assert_eq!(limit(go, Question::Look), Some(GO_LOOKS));
-        assert_eq!(limit("gl-java/17 gdcl/2.0", Question::Look), None);
-        assert_eq!(limit("gl-python/3.11 gdcl/2", Question::Look), None);
-        assert_eq!(super::limit(&HeaderMap::new(), Question::Look, false), None);
+        assert_eq!(held(JAVA, CREATE), None);
+        assert_eq!(held(JAVA, LOOK), Some(JAVA_LOOKS_UNTIL));
+        assert_eq!(held(JAVA, look(8)), Some(Duration::from_secs(2)));
+        assert_eq!(held(JAVA, look(11)), None);
     }
 
     #[test]
     fn programs_that_start_a_job_without_an_end_go_on() {
-        let limit = |client: &'static str, question| {
-            let mut headers = HeaderMap::new();
-            headers.insert("x-goog-api-client", client.parse().unwrap());
-            limit(&headers, question, true)
+        let unbounded = |asked| Asked {
+            unbounded: true,
+            ..asked
         };
-        let python = "gl-python/3.11.2 rest/requests@2 gapic/0.13.0";
-        assert_eq!(limit(python, Question::Create), None);
-        assert_eq!(limit(python, Question::Look), None);
-        assert_eq!(
-            limit("gl-go/1.26 gdcl/0.297.0", Question::Look),
-            Some(GO_LOOKS)
-        );
+        for client in [PYTHON, JAVA] {
+            assert_eq!(held(client, unbounded(CREATE)), None);
+            assert_eq!(held(client, unbounded(LOOK)), None);
+        }
+        assert_eq!(held(GO, unbounded(LOOK)), Some(GO_LOOKS));
     }
 }

@@ -33,6 +33,8 @@ pub(crate) struct BlobWriter {
     filling_bytes: usize,
     upload: Option<Box<dyn MultipartUpload>>,
     parts: JoinSet<object_store::Result<()>>,
+    /// A part did not get there: what was taken has a hole.
+    broken: bool,
 }
 
 /// A complete blob that no record refers to yet: removed unless it is kept.
@@ -61,6 +63,7 @@ impl BlobWriter {
             filling_bytes: 0,
             upload: None,
             parts: JoinSet::new(),
+            broken: false,
         }
     }
 
@@ -115,12 +118,17 @@ impl BlobWriter {
     }
 
     async fn wait_for_parts(&mut self, allowed: usize) -> Result<()> {
+        if self.broken {
+            return Err(Error::backend("a part of the content was not stored"));
+        }
         while self.parts.len() > allowed {
-            match self.parts.join_next().await {
-                Some(Ok(sent)) => sent?,
-                Some(Err(lost)) => return Err(Error::backend(lost)),
+            let sent = match self.parts.join_next().await {
+                Some(Ok(sent)) => sent.map_err(Error::from),
+                Some(Err(lost)) => Err(Error::backend(lost)),
                 None => break,
-            }
+            };
+            self.broken = sent.is_err();
+            sent?;
         }
         Ok(())
     }
@@ -222,5 +230,54 @@ impl Drop for UnusedBlob {
             let bucket = std::mem::take(&mut self.bucket);
             runtime.spawn(async move { inner.remove_blob(&bucket, &id).await });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use object_store::{PutResult, UploadPart};
+
+    use super::*;
+    use crate::Store;
+
+    /// Its second part does not get there.
+    #[derive(Debug, Default)]
+    struct Leaky(u32);
+
+    #[async_trait::async_trait]
+    impl MultipartUpload for Leaky {
+        fn put_part(&mut self, _: PutPayload) -> UploadPart {
+            self.0 += 1;
+            let sent = match self.0 {
+                2 => Err(object_store::Error::NotImplemented {
+                    operation: "the second part".to_owned(),
+                    implementer: "a test".to_owned(),
+                }),
+                _ => Ok(()),
+            };
+            async move { sent }.boxed()
+        }
+
+        async fn complete(&mut self) -> object_store::Result<PutResult> {
+            panic!("a part is missing")
+        }
+
+        async fn abort(&mut self) -> object_store::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_part_that_was_lost_is_not_forgotten() {
+        let mut writer = BlobWriter::new(Store::memory().inner, "bucket");
+        writer.upload = Some(Box::new(Leaky::default()));
+        let part = Bytes::from(vec![0; PART_BYTES]);
+        let mut failures = 0;
+        for _ in 0..5 {
+            failures += u32::from(writer.write(part.clone()).await.is_err());
+        }
+        assert!(failures > 1, "{failures}");
+        assert!(writer.finish().await.is_err());
     }
 }

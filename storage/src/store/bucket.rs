@@ -29,26 +29,27 @@ impl Store {
         options: BucketOptions,
     ) -> Result<BucketMetadata> {
         names::validate_bucket(name)?;
-        let _guard = self.inner.locks.bucket(name).await;
-        match self.inner.existing_bucket(name).await {
-            Ok(_) => Err(Error::BucketExists {
-                bucket: name.to_owned(),
-            }),
-            Err(Error::BucketNotFound { .. }) => {
-                let now = Timestamp::now();
-                let bucket = BucketMetadata {
-                    name: name.to_owned(),
-                    metageneration: 1,
-                    time_created: now,
-                    updated: now,
-                    attributes: options.attributes,
-                };
-                let path = layout::bucket_record(name);
-                self.inner.write_json(&path, &bucket).await?;
-                Ok(bucket)
+        let (inner, name) = (self.inner.clone(), name.to_owned());
+        uninterrupted(async move {
+            let _guard = inner.locks.bucket(&name).await;
+            match inner.existing_bucket(&name).await {
+                Ok(_) => return Err(Error::BucketExists { bucket: name }),
+                Err(Error::BucketNotFound { .. }) => {}
+                Err(error) => return Err(error),
             }
-            Err(error) => Err(error),
-        }
+            let now = Timestamp::now();
+            let path = layout::bucket_record(&name);
+            let bucket = BucketMetadata {
+                name,
+                metageneration: 1,
+                time_created: now,
+                updated: now,
+                attributes: options.attributes,
+            };
+            inner.write_json(&path, &bucket).await?;
+            Ok(bucket)
+        })
+        .await
     }
 
     /// The bucket, made if it does not exist.
@@ -107,20 +108,24 @@ impl Store {
         preconditions: Preconditions,
     ) -> Result<BucketMetadata> {
         names::validate_bucket(name)?;
-        let _guard = self.inner.locks.bucket(name).await;
-        let mut bucket = self.inner.existing_bucket(name).await?;
-        preconditions.check_values(0, bucket.metageneration)?;
-        for (key, value) in patch {
-            match value {
-                Value::Null => bucket.attributes.remove(&key),
-                value => bucket.attributes.insert(key, value),
-            };
-        }
-        bucket.metageneration += 1;
-        bucket.updated = Timestamp::now();
-        let path = layout::bucket_record(name);
-        self.inner.write_json(&path, &bucket).await?;
-        Ok(bucket)
+        let (inner, name) = (self.inner.clone(), name.to_owned());
+        uninterrupted(async move {
+            let _guard = inner.locks.bucket(&name).await;
+            let mut bucket = inner.existing_bucket(&name).await?;
+            preconditions.check_values(0, bucket.metageneration)?;
+            for (key, value) in patch {
+                match value {
+                    Value::Null => bucket.attributes.remove(&key),
+                    value => bucket.attributes.insert(key, value),
+                };
+            }
+            bucket.metageneration += 1;
+            bucket.updated = Timestamp::now();
+            let path = layout::bucket_record(&name);
+            inner.write_json(&path, &bucket).await?;
+            Ok(bucket)
+        })
+        .await
     }
 
     /// Deletes an empty bucket: one without noncurrent generations, too.

@@ -108,13 +108,17 @@ impl Store {
         generation: Option<i64>,
         preconditions: Preconditions,
     ) -> Result<ObjectMetadata> {
-        let _guard = self.inner.locks.object(id).await;
-        let mut record = self.changeable(id, generation, preconditions).await?;
-        patch.apply(&mut record.object.attributes);
-        record.object.metageneration += 1;
-        record.object.updated = Timestamp::now();
-        self.inner.write_record(&record).await?;
-        Ok(record.object)
+        let (store, id) = (self.clone(), id.clone());
+        uninterrupted(async move {
+            let _guard = store.inner.locks.object(&id).await;
+            let mut record = store.changeable(&id, generation, preconditions).await?;
+            patch.apply(&mut record.object.attributes);
+            record.object.metageneration += 1;
+            record.object.updated = Timestamp::now();
+            store.inner.write_record(&record).await?;
+            Ok(record.object)
+        })
+        .await
     }
 
     /// Deletes the object. In a bucket that keeps versions, it becomes a noncurrent generation, unless
