@@ -185,6 +185,19 @@ async fn composed_objects() {
         (&json!("a/b"), &json!({"k": "v"}))
     );
     assert_eq!(gcs.content("c").await, "one two");
+    // Something is appended, and what was known of the object is sent back: it says nothing about the new one.
+    let (mut known, added) = (made.clone(), json!([{"name": "c"}, {"name": "b"}]));
+    let append = |destination: &Value| {
+        let body = json!({"sourceObjects": added, "destination": destination});
+        gcs.post(&format!("{O}/c/compose")).json(&body)
+    };
+    let crc32c = &made["crc32c"];
+    let wrong = append(&json!({"crc32c": crc32c}));
+    assert_eq!(failure(wrong).await, failed(400, "invalid"));
+    ok(append(&known)).await;
+    assert_eq!(gcs.content("c").await, "one twotwo");
+    known["customTime"] = json!("yesterday");
+    assert_eq!(failure(append(&known)).await, failed(400, "invalid"));
 }
 
 #[tokio::test]

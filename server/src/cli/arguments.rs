@@ -106,7 +106,7 @@ pub(super) struct Options {
     pub(super) max_workers: u32,
     /// How much memory a worker may take, with all its processes, such as 2GiB; one that takes more is ended. Dataflow
     /// jobs that name a machine type have that one's [default: no limit].
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", value_parser = worker_memory)]
     pub(super) worker_memory: Option<ByteSize>,
     /// How many Python interpreters wait, with the SDK imported, to become workers of jobs; 0 for none
     /// [default: as many workers as a job has, at most 4].
@@ -234,10 +234,18 @@ fn log_level(text: &str) -> Result<Targets, String> {
 
 /// What is on its way between disk, workers and bundles needs some room.
 fn memory_budget(text: &str) -> Result<ByteSize, String> {
-    const LEAST: ByteSize = ByteSize::mib(16);
+    at_least(ByteSize::mib(16), text)
+}
+
+/// No SDK's worker starts in less.
+fn worker_memory(text: &str) -> Result<ByteSize, String> {
+    at_least(ByteSize::mib(32), text)
+}
+
+fn at_least(least: ByteSize, text: &str) -> Result<ByteSize, String> {
     let size: ByteSize = text.parse()?;
-    if size < LEAST {
-        return Err(format!("it has to be at least {LEAST}"));
+    if size < least {
+        return Err(format!("it has to be at least {least}"));
     }
     Ok(size)
 }
@@ -300,6 +308,7 @@ mod tests {
             "start --log-level loud",
             "start --workers magic",
             "start --num-workers 0",
+            "start --worker-memory 0",
             "start --memory-budget 15MiB",
             "start --memory-budget much",
             "start --warm-python-workers 101",

@@ -249,14 +249,16 @@ impl JobService {
             return Ok(Submitted { job, replayed });
         }
         let prepared = self.check(request).await?;
-        let prepared = self.keep(prepared);
-        match self.run(&prepared.id, artifacts) {
+        let id = prepared.id.clone();
+        // It is run at once: no other has to make room for it.
+        self.table().prepared.push_back(prepared);
+        match self.run(&id, artifacts) {
             Ok(job) => Ok(Submitted {
                 job,
                 replayed: false,
             }),
             Err(error) => {
-                self.table().forget_prepared(&prepared.id);
+                self.table().forget_prepared(&id);
                 // The same request may have overtaken itself.
                 match (self.find_replayed(&submission, ""), error) {
                     (Ok(Some(job)), JobError::NameInUse { .. }) => Ok(Submitted {

@@ -48,6 +48,14 @@ def test_buckets(client, bucket):
     assert bucket.get_iam_policy(requested_policy_version=3).bindings == policy.bindings
 
 
+def test_an_object_is_appended_to(bucket):
+    original, added = bucket.blob("original"), bucket.blob("added")
+    original.upload_from_string("AAA\n")
+    added.upload_from_string("BBB\n")
+    original.compose([original, added])
+    assert original.download_as_bytes() == b"AAA\nBBB\n"
+
+
 def test_a_deleted_bucket_is_gone(client):
     bucket = client.create_bucket(f"py-{uuid.uuid4().hex}")
     bucket.delete()

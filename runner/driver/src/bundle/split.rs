@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dataflume_engine::{Fraction, PendingData, SplitCondition, Work};
 use dataflume_model::time::EventTime;
@@ -104,10 +105,12 @@ impl Live {
             return Ok(None);
         };
         let stage = context.plan.stage(self.bundle.stage);
-        let source = executable(stage)
-            .map_err(|_| "not in an SDK".to_owned())?
-            .source
-            .clone();
+        let executable = executable(stage).map_err(|_| "not in an SDK".to_owned())?;
+        // What was sent is in another order than the pieces.
+        if executable.requires_time_sorted_input {
+            return Ok(None);
+        }
+        let source = executable.source.clone();
         let sent: u64 = match &self.bundle.work {
             Work::Elements(pieces) => pieces.iter().map(|piece| piece.handle.elements).sum(),
             _ => return Ok(None),
@@ -129,7 +132,13 @@ impl Live {
             instruction_id: String::new(),
             desired_splits: HashMap::from([(source.clone(), desired)]),
         };
-        let response = match handle.split(request).await {
+        let response = tokio::select! {
+            response = handle.split(request) => response,
+            () = long_after(handle.done()) => {
+                return Err("the SDK has ended the bundle and does not say whether it was split".to_owned());
+            }
+        };
+        let response = match response {
             Ok(response) => response,
             Err(error) => {
                 tracing::debug!(bundle = %self.bundle.id, %error, "the SDK did not split");
@@ -211,6 +220,14 @@ impl Live {
         let primary = input.pieces.iter().chain(&input.roots).cloned().collect();
         Ok((primary, residual))
     }
+}
+
+/// How long the answer to a request to split may come after its bundle's end.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
+
+async fn long_after(done: impl Future<Output = ()>) {
+    done.await;
+    tokio::time::sleep(ANSWERED_WITHIN).await;
 }
 
 /// Where in the source's input the SDK split. `None`: it declined.

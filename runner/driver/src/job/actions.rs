@@ -57,7 +57,10 @@ impl Run {
                 }
             }
             Action::Warn(text) => self.listener.message(Importance::Warning, text),
-            Action::Finish(outcome) => self.outcome = Some(outcome),
+            Action::Finish(outcome) => {
+                // That what was committed could not be stored comes first.
+                self.outcome.get_or_insert(outcome);
+            }
         }
     }
 

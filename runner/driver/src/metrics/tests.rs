@@ -202,6 +202,30 @@ fn trie(bound: i32, paths: &[&str]) -> BoundedTrie {
 }
 
 #[test]
+fn a_long_path_is_cut_short_where_it_meets_another() {
+    let single = |segments: usize| BoundedTrie {
+        singleton: (0..segments).map(|n| n.to_string()).collect(),
+        ..BoundedTrie::default()
+    };
+    let (one, other) = (single(100_000), trie(100, &["a"]));
+    let bytes = merged(
+        types::BOUNDED_TRIE_TYPE,
+        &one.encode_to_vec(),
+        &other.encode_to_vec(),
+    );
+    // Readers take no deeper messages.
+    let both = BoundedTrie::decode(&bytes[..]).unwrap().root.unwrap();
+    assert_eq!(both.children.len(), 2);
+    assert!(both.children["0"].children["1"].children.contains_key("2"));
+    let mut node = &both;
+    let mut depth = 0;
+    while let Some(child) = node.children.get(&depth.to_string()) {
+        (node, depth) = (child, depth + 1);
+    }
+    assert!(node.truncated && depth > 10, "{depth}");
+}
+
+#[test]
 fn tries_are_cut_where_most_paths_go() {
     let single = BoundedTrie {
         bound: 100,

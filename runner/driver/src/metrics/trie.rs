@@ -5,6 +5,10 @@ use dataflume_proto::pipeline::{BoundedTrie, BoundedTrieNode};
 /// What SDKs use when a trie does not say how many paths it may have.
 const DEFAULT_BOUND: usize = 100;
 
+/// Longer paths are cut short: a trie is written as messages within messages, and readers of protocol buffers refuse
+/// those that are nested more than a hundred deep.
+const LONGEST_PATH: usize = 40;
+
 /// Adds the paths of another trie, then cuts until no more are left than both allow.
 pub(super) fn merge(into: &mut BoundedTrie, other: &BoundedTrie) {
     if is_empty(other) {
@@ -41,14 +45,15 @@ fn root(trie: &BoundedTrie) -> BoundedTrieNode {
     if let Some(root) = &trie.root {
         return root.clone();
     }
-    let leaf = BoundedTrieNode::default();
-    trie.singleton
-        .iter()
-        .rev()
-        .fold(leaf, |child, segment| BoundedTrieNode {
-            truncated: false,
-            children: [(segment.clone(), child)].into(),
-        })
+    let leaf = BoundedTrieNode {
+        truncated: trie.singleton.len() > LONGEST_PATH,
+        ..BoundedTrieNode::default()
+    };
+    let path = trie.singleton.iter().take(LONGEST_PATH);
+    path.rev().fold(leaf, |child, segment| BoundedTrieNode {
+        truncated: false,
+        children: [(segment.clone(), child)].into(),
+    })
 }
 
 fn merge_nodes(into: &mut BoundedTrieNode, other: &BoundedTrieNode) {

@@ -48,7 +48,11 @@ impl KeyedTimers {
         now: ProcessingTime,
     ) -> Result<Vec<DueTimer>, TimerError> {
         let mut due = Vec::new();
+        let mut all_of_processing = true;
         for group in groups {
+            if due.len() > MAX_TIMERS_PER_BUNDLE {
+                break;
+            }
             let keys = Keys {
                 stage: self.stage,
                 group: *group,
@@ -56,9 +60,10 @@ impl KeyedTimers {
             let event = |time| passed(time, watermark);
             self.scan(&keys, TimeDomain::EventTime, event, &mut due)?;
             let processing = |time: EventTime| ProcessingTime(time.0) <= now;
-            self.scan(&keys, TimeDomain::ProcessingTime, processing, &mut due)?;
+            all_of_processing &=
+                self.scan(&keys, TimeDomain::ProcessingTime, processing, &mut due)?;
         }
-        self.postpone_expiry(&mut due)?;
+        self.postpone_expiry(&mut due, all_of_processing)?;
         // Stable: within a time, the store's order stays, which has expiry timers last.
         due.sort_by_key(|timer| {
             (
@@ -70,13 +75,15 @@ impl KeyedTimers {
         Ok(due)
     }
 
+    /// Adds the due timers of a domain, as many as a bundle may fire. False if there may be more.
     fn scan(
         &self,
         keys: &Keys,
         domain: TimeDomain,
         is_due: impl Fn(EventTime) -> bool,
         due: &mut Vec<DueTimer>,
-    ) -> Result<(), TimerError> {
+    ) -> Result<bool, TimerError> {
+        let most = due.len() + MAX_TIMERS_PER_BUNDLE;
         let prefix = keys.index(Index::of(domain));
         let mut damaged = false;
         self.store.scan(&prefix, &prefix, &mut |entry, record| {
@@ -87,7 +94,7 @@ impl KeyedTimers {
                 damaged = true;
                 return ControlFlow::Break(());
             };
-            if !is_due(time) {
+            if !is_due(time) || due.len() >= most {
                 return ControlFlow::Break(());
             }
             due.push(DueTimer {
@@ -103,12 +110,17 @@ impl KeyedTimers {
         if damaged {
             Err(TimerError::Damaged)
         } else {
-            Ok(())
+            Ok(due.len() < most)
         }
     }
 
-    /// Leaves out expiry timers of keys and windows with other due timers.
-    fn postpone_expiry(&self, due: &mut Vec<DueTimer>) -> Result<(), TimerError> {
+    /// Leaves out expiry timers of keys and windows with other due timers: with ones in event time, which come before them in their
+    /// order, and with ones in processing time, if those are all known.
+    fn postpone_expiry(
+        &self,
+        due: &mut Vec<DueTimer>,
+        all_of_processing: bool,
+    ) -> Result<(), TimerError> {
         let Some(of_expiry) = &self.expiry_family else {
             return Ok(());
         };
@@ -122,7 +134,8 @@ impl KeyedTimers {
             .map(owner);
         let others: BTreeSet<_> = others.collect::<Result<_, _>>()?;
         due.retain(|timer| {
-            timer.family != **of_expiry || owner(timer).is_ok_and(|owner| !others.contains(&owner))
+            timer.family != **of_expiry
+                || (all_of_processing && owner(timer).is_ok_and(|owner| !others.contains(&owner)))
         });
         Ok(())
     }

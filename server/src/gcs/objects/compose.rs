@@ -30,15 +30,23 @@ pub(in crate::gcs) async fn compose(
     let options = PutOptions {
         attributes: resource::attributes(described)?,
         preconditions: preconditions::of(&call.query)?,
-        expected: ExpectedContent {
-            // The MD5 of a composed object is not known.
-            md5: None,
-            ..resource::expected(described)?
-        },
+        expected: expected(described)?,
     };
     let store = call.buckets.store();
     let object = store.compose(sources, id, options).await?;
     answer::json(call, resource::object(&object, &call.links))
+}
+
+/// Fields that the service alone sets.
+const OUTPUT_ONLY: [&str; 5] = ["etag", "generation", "id", "md5Hash", "selfLink"];
+
+/// What the client announces of the composed object. One that sends back the resource of an object that it replaces, as
+/// Python's does, says nothing about the new content.
+fn expected(described: &Map<String, Value>) -> Result<ExpectedContent, ApiError> {
+    if OUTPUT_ONLY.iter().any(|key| described.contains_key(*key)) {
+        return Ok(ExpectedContent::default());
+    }
+    resource::expected(described)
 }
 
 fn source(source: &Value) -> Result<ComposeSource, ApiError> {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use dataflume_storage::{AttributesPatch, ContentAttributes, ExpectedContent};
 use serde_json::{Map, Value};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::gcs::errors::ApiError;
 use crate::gcs::hashes;
@@ -28,6 +30,14 @@ pub(in crate::gcs) fn patch(resource: &Map<String, Value>) -> Result<AttributesP
             .map(|value| text_or_null(key, value))
             .transpose()
     };
+    let custom_time = text("customTime")?;
+    if let Some(Some(time)) = &custom_time {
+        OffsetDateTime::parse(time, &Rfc3339).map_err(|error| {
+            ApiError::invalid(format!(
+                "customTime {time:?} is no time as of RFC 3339: {error}."
+            ))
+        })?;
+    }
     let (custom, clear_custom) = custom(resource.get("metadata"))?;
     Ok(AttributesPatch {
         content_type: text("contentType")?,
@@ -35,7 +45,7 @@ pub(in crate::gcs) fn patch(resource: &Map<String, Value>) -> Result<AttributesP
         content_disposition: text("contentDisposition")?,
         content_language: text("contentLanguage")?,
         cache_control: text("cacheControl")?,
-        custom_time: text("customTime")?,
+        custom_time,
         storage_class: text("storageClass")?,
         custom,
         clear_custom,

@@ -38,8 +38,12 @@ const FOUND_OUT: [(&str, &str); 3] = [
 
 /// Variables of interpreters that are workers, or will be.
 pub(super) fn interpreter_variables() -> Vec<(String, String)> {
-    let unbuffered = ("PYTHONUNBUFFERED", "1");
-    let all = std::iter::once(unbuffered).chain(FOUND_OUT);
+    let said = [
+        ("PYTHONUNBUFFERED", "1"),
+        // Where it was, if native code ends it.
+        ("PYTHONFAULTHANDLER", "1"),
+    ];
+    let all = said.into_iter().chain(FOUND_OUT);
     all.map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect()
 }
