@@ -72,7 +72,9 @@ async fn an_exit_is_explained_by_the_last_lines() {
     let (_pool, mut worker) = world
         .script("for i in $(seq 60); do echo line $i >&2; done; printf 'no end'; exit 3")
         .await;
-    let reason = step("exit", worker.exited()).await.reason;
+    let ended = step("exit", worker.exited()).await;
+    assert!(ended.self_inflicted);
+    let reason = ended.reason;
     assert!(
         reason.starts_with("the worker process exited with code 3; its last output:\n"),
         "{reason}"
@@ -94,11 +96,22 @@ async fn a_killed_worker_is_noticed() {
         .await;
     let pid = world.printed.after("pid ").await;
     kill(Pid::from_raw(pid.parse().unwrap()), Signal::SIGKILL).unwrap();
-    let reason = step("exit", worker.exited()).await.reason;
+    let ended = step("exit", worker.exited()).await;
+    assert!(!ended.self_inflicted);
+    let reason = ended.reason;
     assert!(
         reason.starts_with("the worker process was ended by SIGKILL"),
         "{reason}"
     );
+}
+
+#[tokio::test]
+async fn a_fault_of_native_code_is_its_own() {
+    let world = World::new();
+    let (_pool, mut worker) = world.script("kill -SEGV $$").await;
+    let ended = step("exit", worker.exited()).await;
+    assert!(ended.self_inflicted, "{}", ended.reason);
+    assert!(ended.reason.contains("SIGSEGV"), "{}", ended.reason);
 }
 
 /// A worker that ignores polite requests and has descendants in its group, in a session of their

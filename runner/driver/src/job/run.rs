@@ -269,7 +269,7 @@ impl Run {
                 });
             }
             Report::WorkerLost { worker, ended } => {
-                self.lose_worker(worker, ended.reason, ended.out_of_memory);
+                self.lose_worker(worker, ended.reason, ended.self_inflicted);
             }
             Report::WorkerFailed {
                 environment,

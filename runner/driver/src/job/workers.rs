@@ -297,7 +297,7 @@ impl Context {
                     Ok(ended) => ended,
                     Err(_) if started.lacked_memory().await => Ended {
                         reason: format!("out of memory: {reason}"),
-                        out_of_memory: true,
+                        self_inflicted: true,
                     },
                     Err(_) => gone(&reason),
                 }
@@ -363,6 +363,6 @@ async fn end_of_log(handle: &Worker) {
 fn gone(reason: &str) -> Ended {
     Ended {
         reason: reason.to_owned(),
-        out_of_memory: false,
+        self_inflicted: false,
     }
 }

@@ -43,8 +43,8 @@ pub(crate) struct Exit {
     pub(crate) success: bool,
     /// The supervisor ended by itself, which it does when nothing is left of its worker.
     nothing_left: bool,
-    /// It took more memory than it may.
-    pub(crate) out_of_memory: bool,
+    /// It took more memory than it may, its native code failed, or it left by itself.
+    pub(crate) self_inflicted: bool,
     pub(crate) reason: String,
 }
 
@@ -97,7 +97,7 @@ impl Supervised {
                 // If it was ended from here, that is why.
                 if let Some(known) = known.take() {
                     exit.reason = known.reason;
-                    exit.out_of_memory = known.out_of_memory;
+                    exit.self_inflicted = known.self_inflicted;
                 }
                 *known = Some(exit);
             });
@@ -128,7 +128,7 @@ impl Supervised {
                         exit.get_or_insert(Exit {
                             success: false,
                             nothing_left: false,
-                            out_of_memory: true,
+                            self_inflicted: true,
                             reason: memory::explain(used, limit_bytes),
                         });
                         first
@@ -149,7 +149,7 @@ impl Supervised {
         exit.unwrap_or_else(|| Exit {
             success: false,
             nothing_left: false,
-            out_of_memory: false,
+            self_inflicted: false,
             reason: "the emulator stopped watching the process".to_owned(),
         })
     }
@@ -243,24 +243,35 @@ async fn attend(mut child: Child, lines: Lines) -> Exit {
         Ok(status) => Exit {
             success: status.success(),
             nothing_left: status.code().is_some(),
-            out_of_memory: false,
+            self_inflicted: is_self_inflicted(status),
             reason: explain(status, &tail),
         },
         Err(error) => Exit {
             success: false,
             nothing_left: false,
-            out_of_memory: false,
+            self_inflicted: false,
             reason: tail.explain(format!("the worker process could not be watched: {error}")),
         },
     }
 }
 
+/// The supervisor reports a signal as shells do, which is to add 128.
+fn signal(status: ExitStatus) -> Option<Signal> {
+    Signal::try_from(status.code()? - 128).ok()
+}
+
+/// Whether what the process ran has ended it, rather than somebody else.
+fn is_self_inflicted(status: ExitStatus) -> bool {
+    use Signal::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
+    match signal(status) {
+        Some(SIGABRT | SIGBUS | SIGFPE | SIGILL | SIGSEGV | SIGSYS | SIGTRAP) => true,
+        Some(_) => false,
+        None => status.code().is_some_and(|code| code != 0),
+    }
+}
+
 fn explain(status: ExitStatus, tail: &Tail) -> String {
-    // The supervisor reports a signal as shells do, which is to add 128.
-    let signal = status
-        .code()
-        .and_then(|code| Signal::try_from(code - 128).ok());
-    tail.explain(match (signal, status.code()) {
+    tail.explain(match (signal(status), status.code()) {
         (Some(signal), _) => format!("the worker process was ended by {signal}"),
         (None, Some(code)) => format!("the worker process exited with code {code}"),
         (None, None) => format!("the worker's supervisor ended unexpectedly ({status})"),

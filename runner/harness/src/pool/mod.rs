@@ -102,8 +102,8 @@ pub trait StartedWorker: Send {
 pub struct Ended {
     /// Why, and the last lines of its output.
     pub reason: String,
-    /// It took more memory than it may, which is the doing of what it ran.
-    pub out_of_memory: bool,
+    /// That is the doing of what it ran: it took more memory than it may, its native code failed, or it left by itself.
+    pub self_inflicted: bool,
 }
 
 /// What a pool needs to know to start one worker.

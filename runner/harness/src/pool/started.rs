@@ -145,7 +145,7 @@ impl StartedWorker for StartedProcess {
         let exit = self.worker.process.exited().await;
         Ended {
             reason: exit.reason,
-            out_of_memory: exit.out_of_memory,
+            self_inflicted: exit.self_inflicted,
         }
     }
 

@@ -16,6 +16,9 @@ use super::super::output::{Lines, OutputStream};
 use super::super::{Ended, StartedWorker};
 use super::daemon::remove;
 
+/// Exit codes of containers that went in peace, were killed, or were told to end.
+const ENDED_FROM_OUTSIDE: [i64; 3] = [0, 137, 143];
+
 /// A running container, which its pool also has on its list.
 pub(super) struct Container {
     docker: Docker,
@@ -68,7 +71,7 @@ impl StartedWorker for Container {
         }
         .unwrap_or_else(|| Ended {
             reason: "the emulator stopped watching the container".to_owned(),
-            out_of_memory: false,
+            self_inflicted: false,
         })
     }
 
@@ -119,13 +122,12 @@ async fn attend(docker: &Docker, id: &str, lines: Lines) -> Ended {
         }
     }
     let mut wait = std::pin::pin!(docker.wait_container(id, None::<WaitContainerOptions>));
-    let status = match wait.next().await {
-        Some(Ok(response)) => format!("the container exited with code {}", response.status_code),
-        Some(Err(DockerError::DockerContainerWaitError { code, .. })) => {
-            format!("the container exited with code {code}")
-        }
-        Some(Err(error)) => format!("the container is gone ({error})"),
-        None => "the container is gone".to_owned(),
+    let exited = |code: i64| (Some(code), format!("the container exited with code {code}"));
+    let (code, status) = match wait.next().await {
+        Some(Ok(response)) => exited(response.status_code),
+        Some(Err(DockerError::DockerContainerWaitError { code, .. })) => exited(code),
+        Some(Err(error)) => (None, format!("the container is gone ({error})")),
+        None => (None, "the container is gone".to_owned()),
     };
     let out_of_memory = out_of_memory(docker, id).await;
     Ended {
@@ -133,7 +135,8 @@ async fn attend(docker: &Docker, id: &str, lines: Lines) -> Ended {
             true => format!("out of memory: {status}"),
             false => status,
         }),
-        out_of_memory,
+        self_inflicted: out_of_memory
+            || code.is_some_and(|code| !ENDED_FROM_OUTSIDE.contains(&code)),
     }
 }
 
