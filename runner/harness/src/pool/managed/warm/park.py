@@ -10,6 +10,7 @@ has been imported might not be what the job would import, it starts from scratch
 
 import atexit
 import contextlib
+import faulthandler
 import gc
 import importlib
 import importlib.util
@@ -228,6 +229,8 @@ def park(harness, own_packages):
     print('starting from scratch because of', reason, file=sys.stderr)
     start_afresh(python, harness)
   enter_environment(environment, python, own_packages, packages, worker['folder'])
+  # Of native code that fails, only the thread that ran it: a job's message has no room for all those of the SDK.
+  faulthandler.enable(all_threads=False)
   sys.argv[:] = [module.__file__]
   sys.modules['__main__'] = module
   return code, module.__dict__
