@@ -98,6 +98,10 @@ async fn lists_are_filtered_and_paged() {
     assert_eq!(second.get("nextPageToken"), None);
     let all = rest.get("projects/my-project/jobs:aggregated").await;
     assert_eq!(ids(&all).len(), 3);
+    let some = rest
+        .get(&format!("{JOBS}?pageSize=1&fields=jobs(id)"))
+        .await;
+    assert_eq!(some, json!({"jobs": [{"id": made[2]}]}));
     for elsewhere in [
         "projects/other/jobs:aggregated",
         "projects/my-project/locations/europe-west1/jobs",

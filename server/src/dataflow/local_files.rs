@@ -23,8 +23,8 @@ const FILE_PATTERNS: [&str; 4] = [
     "filenamePattern",
 ];
 
-/// How a pattern is shown that the submitter doesn't know yet.
-const UNKNOWN_YET: &str = "RuntimeValueProvider";
+/// How patterns are shown that the submitter doesn't know yet.
+const UNKNOWN_YET: [&str; 2] = ["RuntimeValueProvider", "NestedValueProvider"];
 
 /// Where the images come from that have only an SDK in them.
 const STOCK_IMAGES: [&str; 2] = ["apache/beam_", "gcr.io/cloud-dataflow/"];
@@ -99,7 +99,8 @@ fn local_file(data: &DisplayData) -> Option<String> {
 
 /// As Beam's file systems read it: without a scheme it is a path, maybe from the working folder.
 fn is_local(path: &str) -> bool {
-    let is_path = !path.is_empty() && !path.contains("://") && !path.starts_with(UNKNOWN_YET);
+    let is_known = !UNKNOWN_YET.iter().any(|shown| path.starts_with(shown));
+    let is_path = !path.is_empty() && !path.contains("://") && is_known;
     is_path || path.starts_with("file://")
 }
 

@@ -37,6 +37,7 @@ use serde_json::Value;
 use tracing::{debug, warn};
 
 use crate::artifacts::ArtifactStaging;
+use crate::http::Fields;
 use crate::jobs::{Job, JobError, JobService, JobState};
 use body::Query;
 use patience::Question;
@@ -74,6 +75,21 @@ impl DataflowApi {
     }
 
     async fn handle(&self, request: Request) -> Result<Value, ApiError> {
+        let fields = match Query::of(&request).get("fields") {
+            Some(fields) => Some(Fields::parse(fields).ok_or_else(|| {
+                let shown: String = fields.chars().take(80).collect();
+                ApiError::invalid(format!("fields {shown:?} is no selection of fields"))
+            })?),
+            None => None,
+        };
+        let answer = self.carry_out(request).await?;
+        Ok(match fields {
+            Some(fields) => fields.select(answer),
+            None => answer,
+        })
+    }
+
+    async fn carry_out(&self, request: Request) -> Result<Value, ApiError> {
         let path = request.uri().path().to_owned();
         let target = path.strip_prefix("/v1b3/").and_then(routes::parse);
         let target = target.ok_or_else(|| {

@@ -80,11 +80,10 @@ fn client(headers: &HeaderMap) -> Option<Client> {
     if says("gl-python/") && says("gapic/") {
         return Some(Client::Python);
     }
-    match () {
-        () if says("gl-go/") => Some(Client::Go),
-        () if says("gl-java/") => Some(Client::Java),
-        () => None,
+    if says("gl-go/") {
+        return Some(Client::Go);
     }
+    says("gl-java/").then_some(Client::Java)
 }
 
 /// A job of unbounded input is waited for only where the client has nothing else to do.

@@ -8,13 +8,16 @@ use serde_json::Value;
 
 use super::call::Call;
 use super::errors::ApiError;
-use super::fields::Fields;
+use crate::http::Fields;
 
 /// A resource, or as much of it as the request asks for.
 pub(super) fn json(call: &Call, resource: Value) -> Result<Response, ApiError> {
     let etag = resource["etag"].as_str().map(HeaderValue::from_str);
     let shown = match call.query.get("fields").filter(|fields| !fields.is_empty()) {
-        Some(fields) => Fields::parse(fields)?.select(resource),
+        Some(fields) => match Fields::parse(fields) {
+            Some(fields) => fields.select(resource),
+            None => return Err(ApiError::invalid_parameter("fields", fields)),
+        },
         None => resource,
     };
     let mut response = Json(shown).into_response();

@@ -15,7 +15,6 @@ mod call;
 mod configuration;
 mod download;
 mod errors;
-mod fields;
 mod hashes;
 mod objects;
 mod preconditions;

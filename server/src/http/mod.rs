@@ -2,9 +2,11 @@
 
 mod authority;
 mod connections;
+mod fields;
 mod listener;
 mod pages;
 
 pub use connections::{Connections, serve};
+pub(crate) use fields::Fields;
 pub use listener::{BindError, Listeners, bind};
 pub use pages::{Health, router};

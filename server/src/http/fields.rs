@@ -1,33 +1,29 @@
-//! Partial responses: the `fields` parameter.
+//! Partial responses: the `fields` parameter of Google's APIs.
 //!
 //! A selection is a comma-separated list of paths: `name`, `items/name`, `items(name,size)`,
 //! `items/*/entity`. An array is selected from as each of its elements is.
 
 use serde_json::{Map, Value};
 
-use super::errors::ApiError;
-
 /// A selection nests no deeper than this.
 const MAX_DEPTH: usize = 32;
 
 /// What to keep of an object; nothing below a field means all of it.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct Fields(Vec<(String, Fields)>);
+pub(crate) struct Fields(Vec<(String, Fields)>);
 
 impl Fields {
-    pub(super) fn parse(text: &str) -> Result<Self, ApiError> {
+    /// Nothing, if the text is no selection.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut parser = Parser {
             rest: text,
             depth: 0,
         };
-        match parser.list() {
-            Some(fields) if parser.rest.is_empty() => Ok(fields),
-            _ => Err(ApiError::invalid_parameter("fields", text)),
-        }
+        parser.list().filter(|_| parser.rest.is_empty())
     }
 
     /// Keeps what is selected.
-    pub(super) fn select(&self, value: Value) -> Value {
+    pub(crate) fn select(&self, value: Value) -> Value {
         match value {
             Value::Array(items) => items.into_iter().map(|item| self.select(item)).collect(),
             Value::Object(fields) if !self.0.is_empty() => self.select_fields(fields),
@@ -149,7 +145,7 @@ mod tests {
         for bad in [
             "", ",", "a,", "a(", "a()", "a)", "a/", "(a)", "a(b))", &deep,
         ] {
-            assert!(Fields::parse(bad).is_err(), "{bad:?} was taken");
+            assert!(Fields::parse(bad).is_none(), "{bad:?} was taken");
         }
     }
 }
