@@ -58,14 +58,15 @@ impl Engine {
     /// Dataflow's rule for batch: the same bundle is tried a few times, then the job fails with
     /// the text of the last error.
     fn retry_failed(&mut self, running: Running, error: &str) {
-        let stage = shortened(&self.topology.node(running.bundle.stage).name);
         let attempt = running.bundle.attempt;
         if attempt >= self.config.max_bundle_attempts {
+            // Without the names of all that is fused: the SDK's text says which transform it was.
             self.finish(JobOutcome::Failed(format!(
-                "stage {stage}: a bundle failed {attempt} times, the last time with:\n{error}"
+                "a bundle failed {attempt} times, the last time with:\n{error}"
             )));
             return;
         }
+        let stage = shortened(&self.topology.node(running.bundle.stage).name);
         self.actions.push_back(Action::Warn(format!(
             "stage {stage}: attempt {attempt} of {} at a bundle failed: {error}",
             self.config.max_bundle_attempts
