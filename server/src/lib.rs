@@ -14,6 +14,7 @@
 pub mod artifacts;
 pub mod beam;
 pub mod buckets;
+mod causes;
 pub mod cli;
 pub mod clients;
 mod clock;

@@ -12,6 +12,7 @@ use tokio_util::io::ReaderStream;
 use url::Url;
 
 use super::error::ArtifactError;
+use crate::causes::with_causes;
 
 const MAVEN_CENTRAL: &str = "https://repo.maven.apache.org/maven2";
 
@@ -106,17 +107,6 @@ fn http_client() -> Result<&'static reqwest::Client, String> {
         client.map_err(|error| with_causes(&error))
     });
     client.as_ref().map_err(Clone::clone)
-}
-
-/// The HTTP client's own messages do not say what lies below them.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// A requirements file of one line.

@@ -16,6 +16,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::causes::with_causes;
 use arguments::{Arguments, Command};
 
 /// The exit code of a command line that can't be carried out.
@@ -45,7 +46,7 @@ pub fn main() -> ExitCode {
         Err(error) => Err(anyhow::Error::new(error).context("the runtime can't be started")),
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("error: {}", with_causes(&error));
+        eprintln!("error: {}", with_causes(error.as_ref()));
         ExitCode::from(FAILED)
     })
 }
@@ -56,33 +57,5 @@ async fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
         Command::Env { port, data_dir } => env::env(port, data_dir),
         Command::Exec { options, command } => exec::exec(&options, &command).await,
         Command::ExpansionService(options) => expansion::serve(&options).await,
-    }
-}
-/// The error and its causes, each that was not told by the one before.
-fn with_causes(error: &anyhow::Error) -> String {
-    let mut told = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if told.is_empty() {
-            told = cause;
-        } else if !told.ends_with(&cause) {
-            told = format!("{told}: {cause}");
-        }
-    }
-    told
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_cause_is_told_twice() {
-        let cause = anyhow::anyhow!("no such file");
-        let error = cause.context("the folder can't be used: no such file");
-        let error = error.context("it can't start");
-        assert_eq!(
-            with_causes(&error),
-            "it can't start: the folder can't be used: no such file"
-        );
     }
 }

@@ -35,12 +35,15 @@ pub(super) enum Question {
 
 /// Waits for the job's end, as long as it is worth to this client.
 pub(super) async fn wait(job: &Job, headers: &HeaderMap, question: Question) {
+    let Some(client) = client(headers) else {
+        return;
+    };
     let asked = Asked {
         question,
         unbounded: view::is_unbounded(job),
         age: job.created().elapsed().unwrap_or_default(),
     };
-    if let Some(limit) = limit(headers, asked) {
+    if let Some(limit) = limit(client, asked) {
         // Whichever comes first is fine.
         let _ = tokio::time::timeout(limit, job.ended()).await;
     }
@@ -87,8 +90,8 @@ fn client(headers: &HeaderMap) -> Option<Client> {
 }
 
 /// A job of unbounded input is waited for only where the client has nothing else to do.
-fn limit(headers: &HeaderMap, asked: Asked) -> Option<Duration> {
-    match (client(headers)?, asked.question) {
+fn limit(client: Client, asked: Asked) -> Option<Duration> {
+    match (client, asked.question) {
         (Client::Go, Question::Look) => Some(GO_LOOKS),
         (Client::Go, Question::Create) => None,
         _ if asked.unbounded => None,
@@ -117,10 +120,10 @@ mod tests {
         ..CREATE
     };
 
-    fn held(client: &'static str, asked: Asked) -> Option<Duration> {
+    fn held(by: &'static str, asked: Asked) -> Option<Duration> {
         let mut headers = HeaderMap::new();
-        headers.insert("x-goog-api-client", client.parse().unwrap());
-        limit(&headers, asked)
+        headers.insert("x-goog-api-client", by.parse().unwrap());
+        client(&headers).and_then(|client| limit(client, asked))
     }
 
     #[test]
@@ -130,7 +133,7 @@ mod tests {
         assert_eq!(held(GO, CREATE), None);
         assert_eq!(held(GO, LOOK), Some(GO_LOOKS));
         assert_eq!(held("gl-python/3.11 gdcl/2", LOOK), None);
-        assert_eq!(limit(&HeaderMap::new(), LOOK), None);
+        assert_eq!(client(&HeaderMap::new()), None);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::table::{Grouped, Table};
 use crate::data::{Blocks, DataError, DataStore, DataWriter};
 
 /// A block is closed when it has grown to this size.
-const BLOCK_BYTES: usize = 256 << 10;
+pub(super) const BLOCK_BYTES: usize = 256 << 10;
 /// The fixed part of a record.
 const HEAD_BYTES: usize = 8 + 4 * 4 + 8 * 4;
 

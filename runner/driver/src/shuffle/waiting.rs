@@ -2,10 +2,8 @@
 
 use bytes::{Bytes, BytesMut};
 
+use super::run::BLOCK_BYTES;
 use crate::data::{Blocks, DataError, DataStore, DataWriter};
-
-/// What goes to disk is written in blocks of about this size.
-const BLOCK_BYTES: usize = 256 << 10;
 
 /// Some values of one window.
 #[derive(Debug, Clone, Copy)]
@@ -21,9 +19,10 @@ pub(super) struct Part {
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     parts: Vec<Part>,
+    /// Of all parts.
+    bytes: usize,
     /// What belongs to the parts, if nothing of it is on disk.
     held: Vec<Bytes>,
-    held_bytes: usize,
     disk: Option<Disk>,
 }
 
@@ -49,12 +48,12 @@ impl Waiting {
             count,
             bytes: values.len(),
         });
+        self.bytes += values.len();
         if let Some(disk) = &mut self.disk {
             return disk.push(&values);
         }
-        self.held_bytes += values.len();
         self.held.push(values);
-        if self.held_bytes > memory_bytes {
+        if self.bytes > memory_bytes {
             let mut disk = Disk {
                 data: store.writer(),
                 block: BytesMut::with_capacity(BLOCK_BYTES),
@@ -69,7 +68,7 @@ impl Waiting {
 
     /// How many bytes of values there are.
     pub(super) fn bytes(&self) -> usize {
-        self.parts.iter().map(|part| part.bytes).sum()
+        self.bytes
     }
 
     /// The parts, to be read in the order in which they came.
